@@ -1,0 +1,1 @@
+"""The journey: one real model from CI to retirement."""

@@ -1,0 +1,1 @@
+"""The Hallmark SDK and command line."""

@@ -1,0 +1,1 @@
+"""The spine of Hallmark: events, store, log, proofs and messaging."""

@@ -1,0 +1,99 @@
+"""Policies, identities, advisories and serving: what decisions rest on."""
+
+from datetime import datetime
+from typing import Literal
+
+from registry_core.events.base import Event, Value
+from registry_core.values import Account, Digest, Ref, State, UseContext
+
+
+class PolicyActivated(Event, type="io.hallmark.policy.activated.v1", family="policies"):
+    """Stream `policy:<name>`. The document is the YAML pack itself; `digest` is its SHA-256."""
+
+    name: str
+    version: str
+    digest: Digest
+    document: str
+    activated_by: Account
+
+
+class AccountCreated(Event, type="io.hallmark.identity.account-created.v1", family="identity"):
+    """Stream `account:<account>`. Several accounts of one human carry the same `person` (mission J2)."""
+
+    account: Account
+    kind: Literal["human", "service"]
+    person: str
+    display_name: str
+
+
+class RolesChanged(Event, type="io.hallmark.identity.roles-changed.v1", family="identity"):
+    """The account's whole set of roles: viewer, contributor, reviewer:<role>, manager, admin, auditor."""
+
+    account: Account
+    roles: tuple[str, ...]
+
+
+class TokenIssued(Event, type="io.hallmark.identity.token-issued.v1", family="identity"):
+    """Only the SHA-256 of the token's 256-bit secret is kept."""
+
+    account: Account
+    token_id: str
+    secret_sha256: str
+    expires_at: datetime | None = None
+    label: str = ""
+
+
+class TokenRevoked(Event, type="io.hallmark.identity.token-revoked.v1", family="identity"):
+    account: Account
+    token_id: str
+
+
+class SigningKeyRegistered(Event, type="io.hallmark.identity.signing-key-registered.v1", family="identity"):
+    """An Ed25519 public key with which this account signs; `key_id` is the hex SHA-256 of its 32 raw bytes."""
+
+    account: Account
+    key_id: str
+    public_key: str
+    """Base64 of the 32 raw bytes."""
+    purpose: Literal["review", "provenance"]
+
+
+class AffectedPackage(Value):
+    ecosystem: str
+    name: str
+
+
+class AdvisoryPublished(Event, type="io.hallmark.advisory.published.v1", family="advisories"):
+    """Stream `advisory:<id>`. The OSV document itself is kept by digest in the artifact store."""
+
+    advisory: str
+    modified: datetime
+    digest: Digest
+    packages: tuple[AffectedPackage, ...]
+    withdrawn: bool = False
+    summary: str = ""
+
+
+class CustomerCount(Value):
+    customer: str
+    """Keyed pseudonym (HMAC-SHA256), never the customer's own id."""
+    requests: int
+    first_at: datetime
+    last_at: datetime
+
+
+class ServedWindowRecorded(Event, type="io.hallmark.serving.window-recorded.v1", family="serving"):
+    """Stream `serving:<deployment>`. What one deployment served in `[start, end)` (mission G3)."""
+
+    deployment: str
+    environment: str
+    start: datetime
+    end: datetime
+    ref: Ref | None
+    """None: unattributed."""
+    state: State | None
+    """The version's state at that moment."""
+    context: UseContext | None = None
+    approved: bool
+    requests: int
+    customers: tuple[CustomerCount, ...]

@@ -1,0 +1,152 @@
+"""The vocabulary that events, HTTP and the SDK share."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, NamedTuple
+
+from pydantic import Field, StringConstraints
+
+from registry_core.events.base import Value
+
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+SEMVER = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+_SEGMENT = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
+_REF = re.compile(rf"(?P<kind>model|adapter|prompt|dataset|code):(?P<name>{NAME})@(?P<version>{SEMVER})")
+
+Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
+SemVer = Annotated[str, StringConstraints(pattern=f"^{SEMVER}$", max_length=64)]
+Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
+Account = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:-]{0,63}$")]
+Ref = Annotated[str, StringConstraints(pattern=f"^{_REF.pattern}$")]
+"""`kind:name@version`, e.g. `model:credit-risk@1.0.0`; also the id of the version's stream."""
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+
+
+class RefParts(NamedTuple):
+    kind: str
+    name: str
+    version: str
+
+
+def parse_ref(ref: str) -> RefParts:
+    """Split `kind:name@version`. Raises ValueError that shows the form."""
+    match = _REF.fullmatch(ref)
+    if match is None:
+        raise ValueError(f"{ref!r} is not a version reference; write kind:name@semver, e.g. model:credit-risk@1.0.0")
+    return RefParts(match["kind"], match["name"], match["version"])
+
+
+def asset_stream(ref: str) -> str:
+    """The stream of the asset that a version belongs to, e.g. `asset:prompt:support-answer`."""
+    kind, name, _ = parse_ref(ref)
+    return f"asset:{kind}:{name}"
+
+
+class Kind(StrEnum):
+    MODEL = "model"
+    ADAPTER = "adapter"
+    PROMPT = "prompt"
+    DATASET = "dataset"
+    CODE = "code"
+
+
+class RiskTier(StrEnum):
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class EvidenceType(StrEnum):
+    SBOM = "sbom"
+    PROVENANCE = "provenance"
+    EVALUATION = "evaluation"
+    SCAN_REPORT = "scan_report"
+    MODEL_CARD = "model_card"
+    RED_TEAM = "red_team"
+    REVIEW = "review"
+
+
+class State(StrEnum):
+    DRAFT = "draft"
+    CANDIDATE = "candidate"
+    APPROVED = "approved"
+    DEPRECATED = "deprecated"
+    RETIRED = "retired"
+    SUSPENDED = "suspended"
+
+
+class Severity(StrEnum):
+    """CVSS v3.1/v4.0 qualitative ratings (FIRST, section 5)."""
+
+    NONE = "none"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+
+class File(Value):
+    """One file of a version."""
+
+    name: Annotated[str, StringConstraints(pattern=rf"^{_SEGMENT}(/{_SEGMENT})*$", max_length=255)]
+    digest: Digest
+    size: Annotated[int, Field(ge=0)] | None = None
+
+
+class UseContext(Value):
+    """Where and for what a version may be used (mission E6)."""
+
+    business_function: Name
+    data_class: Name = "internal"
+    region: Name = "any"
+
+    def __str__(self) -> str:
+        return f"{self.business_function}/{self.data_class}/{self.region}"
+
+
+class Mitigation(Value):
+    risk: Text
+    control: Text
+
+
+class Metadata(Value):
+    """What promotion demands and a draft may leave out (mission A2-A6)."""
+
+    owner: Account | None = None
+    backup_owner: Account | None = None
+    escalation: Text | None = None
+    purpose: Text | None = None
+    allowed_uses: tuple[Text, ...] = ()
+    prohibited_uses: tuple[Text, ...] = ()
+    licence: Text | None = None
+    """SPDX expression."""
+    risk_tier: RiskTier | None = None
+    mitigations: tuple[Mitigation, ...] = ()
+    depends_on: tuple[Ref, ...] = ()
+    """Base model, adapter, prompt, datasets and code that this version was made of or runs with."""
+    source_repository: Text | None = None
+    source_commit: Text | None = None
+    deployment_targets: tuple[Name, ...] = ()
+    rollback_to: Ref | None = None
+    retire_on: datetime | None = None
+
+
+def content_digest(files: Iterable[File]) -> str:
+    """A version's checksum: its only file's digest, or SHA-256 over the raw digests in name order.
+
+    The latter is the root of OpenSSF Model Signing 1.0 (`serialization.method = files`).
+    """
+    ordered = sorted(files, key=lambda f: f.name)
+    if len(ordered) == 1:
+        return ordered[0].digest
+    raw = b"".join(bytes.fromhex(f.digest.removeprefix("sha256:")) for f in ordered)
+    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+
+
+def sha256_digest(data: bytes) -> str:
+    """`sha256:<hex>` of some bytes."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -1,0 +1,1 @@
+"""Views, live subscriptions and web pages."""

@@ -1,0 +1,1 @@
+"""Checks evaluation results against thresholds."""

@@ -1,0 +1,1 @@
+"""Takes in versions, artifacts, evidence and pipeline events."""

@@ -1,0 +1,1 @@
+"""Seals the log, relays it, signs checkpoints, answers the auditor."""

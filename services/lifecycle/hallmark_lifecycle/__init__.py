@@ -1,0 +1,1 @@
+"""States, clocks, provisioning, admission and served windows."""

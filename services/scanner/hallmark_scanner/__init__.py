@@ -1,0 +1,1 @@
+"""Reads hostile artifacts, SBOMs and attestations; never runs them."""
