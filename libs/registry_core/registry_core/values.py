@@ -19,7 +19,7 @@ _REF = re.compile(rf"(?P<kind>model|adapter|prompt|dataset|code):(?P<name>{NAME}
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
 SemVer = Annotated[str, StringConstraints(pattern=f"^{SEMVER}$", max_length=64)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
-Account = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:-]{0,63}$")]
+Account = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]{0,63}$")]
 Ref = Annotated[str, StringConstraints(pattern=f"^{_REF.pattern}$")]
 """`kind:name@version`, e.g. `model:credit-risk@1.0.0`; also the id of the version's stream."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]

@@ -1,0 +1,208 @@
+"""The Litestar application around any set of services: authentication, authorisation, errors, limits, metrics."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import asyncpg
+import structlog
+from litestar import Litestar, MediaType, Request, Response, get
+from litestar.connection import ASGIConnection
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.handlers import BaseRouteHandler
+from litestar.middleware import DefineMiddleware
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import ScalarRenderPlugin, SwaggerRenderPlugin
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from prometheus_client import generate_latest
+
+from registry_core.http.caller import Authenticator, Caller
+from registry_core.identity import ACTIONS
+from registry_core.problems import Problem, forbidden
+from registry_core.service import Platform, Service
+from registry_core.store.model import DuplicateEventError, EventTooLargeError
+from registry_core.store.postgres import TRANSIENT
+from registry_core.telemetry import REFUSALS
+from registry_core.version import IllegalTransitionError
+
+log = structlog.get_logger()
+
+BODY_LIMIT = 4 * 1024 * 1024
+"""Bytes of an ordinary request; routes that take files set their own."""
+AnyRequest = Request[Any, Any, Any]
+
+
+def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
+    """The application that serves these services' routes."""
+    routes = [route for service in services for route in service.routes]
+    return Litestar(
+        route_handlers=[live, ready, metrics, *routes],
+        guards=[_deny_by_default],
+        dependencies={
+            "caller": Provide(_caller, sync_to_thread=False),
+            "platform": Provide(_platform, sync_to_thread=False),
+        },
+        state=State({"platform": platform, "authenticator": Authenticator(platform)}),
+        exception_handlers={
+            Problem: _problem,
+            ValidationException: _validation,
+            HTTPException: _http_error,
+            IllegalTransitionError: _illegal,
+            DuplicateEventError: _duplicate,
+            EventTooLargeError: _too_large,
+            Exception: _unexpected,
+        },
+        middleware=[DefineMiddleware(_Traced), DefineMiddleware(_SecurityHeaders)],
+        request_max_body_size=BODY_LIMIT,
+        openapi_config=OpenAPIConfig(
+            title="Hallmark",
+            version="1",
+            description="Event-driven governance for machine-learning models.",
+            path="/schema",
+            render_plugins=[SwaggerRenderPlugin(path="/swagger"), ScalarRenderPlugin(path="/scalar")],
+            components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
+            security=[{"token": []}],
+        ),
+    )
+
+
+async def _deny_by_default(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+    """A route names its action, `action="…"`, or says `public=True`; one that does neither is closed to everybody."""
+    if handler.opt.get("public") or connection.scope["path"].startswith("/schema"):
+        return
+    account = await connection.app.state.authenticator.account(connection)
+    connection.scope["user"] = account
+    action = handler.opt.get("action", "")
+    if not account.may(action):
+        holders = ", ".join(sorted(ACTIONS.get(action, ()))) or "nobody"
+        raise forbidden(
+            f"{account.account} may not {action or 'do this'}",
+            f"ask an administrator for one of these roles: {holders}",
+            roles=sorted(account.roles),
+        )
+
+
+def _caller(request: AnyRequest) -> Caller:
+    return Caller.of(request, request.scope["user"], request.app.state.platform)
+
+
+def _platform(request: AnyRequest) -> Platform:
+    platform: Platform = request.app.state.platform
+    return platform
+
+
+@get("/health/live", public=True, media_type=MediaType.TEXT, sync_to_thread=False)
+def live() -> str:
+    """The process answers."""
+    return "live"
+
+
+@get("/health/ready", public=True)
+async def ready(platform: Platform) -> Response[dict[str, Any]]:
+    """Whether the database answers; 503 with the reason when it does not."""
+    try:
+        head = await platform.pool.fetchval("select next_index from log.sealer_state", timeout=2)
+    except TRANSIENT as error:
+        return Response({"ready": False, "reason": repr(error)}, status_code=503)
+    return Response({"ready": True, "log_size": head})
+
+
+@get("/metrics", public=True, media_type=MediaType.TEXT, sync_to_thread=False)
+def metrics() -> bytes:
+    """Prometheus metrics of this process."""
+    return generate_latest()
+
+
+def _problem(request: AnyRequest, error: Problem) -> Response[dict[str, Any]]:
+    REFUSALS.labels(error.slug).inc()
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    return Response(error.document(), status_code=error.status, media_type="application/problem+json", headers=headers)
+
+
+def _validation(request: AnyRequest, error: ValidationException) -> Response[dict[str, Any]]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    errors = [
+        {"field": "/" + str(e.get("key", "")).replace(".", "/"), "message": str(e.get("message", ""))}
+        for e in extra
+        if isinstance(e, dict)
+    ]
+    field = errors[0]["field"] if errors else ""
+    detail = "; ".join(f"{e['field']}: {e['message']}" for e in errors) or error.detail
+    problem = Problem(
+        400,
+        "invalid",
+        detail,
+        field=field,
+        errors=errors,
+        fix="correct the fields named; /schema/openapi.json has the form",
+    )
+    return _problem(request, problem)
+
+
+def _http_error(request: AnyRequest, error: HTTPException) -> Response[dict[str, Any]]:
+    slug = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(error.status_code, "refused")
+    return _problem(request, Problem(error.status_code, slug, error.detail))
+
+
+def _illegal(request: AnyRequest, error: IllegalTransitionError) -> Response[dict[str, Any]]:
+    return _problem(
+        request, Problem(409, "illegal-transition", str(error), fix="follow one of the allowed transitions")
+    )
+
+
+def _duplicate(request: AnyRequest, error: DuplicateEventError) -> Response[dict[str, Any]]:
+    fix = "send the same content again, or a new Idempotency-Key (or CloudEvents id) for new content"
+    return _problem(request, Problem(409, "same-id-other-content", str(error), fix=fix))
+
+
+def _too_large(request: AnyRequest, error: EventTooLargeError) -> Response[dict[str, Any]]:
+    return _problem(request, Problem(413, "too-large", str(error)))
+
+
+def _unexpected(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
+    if isinstance(error, (*TRANSIENT, asyncpg.PostgresConnectionError)):
+        problem = Problem(503, "unavailable", "the database does not answer just now", fix="try again in a second")
+        log.warning("request met a missing dependency", reason=repr(error))
+    else:
+        problem = Problem(500, "internal", "an unexpected error; it is in the service's log", fix="report it")
+        log.error("request failed", path=str(request.url.path), exc_info=error)
+    return _problem(request, problem)
+
+
+class _Traced:
+    """A server span per request, continuing the caller's `traceparent`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app: Any = OpenTelemetryMiddleware(app, excluded_urls="health,metrics")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+_HEADERS = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"same-origin"),
+    (
+        b"content-security-policy",
+        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
+    ),
+]
+
+
+class _SecurityHeaders:
+    """On every answer, except that the API reference may load its own viewer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start" and not scope["path"].startswith("/schema"):
+                message["headers"] = [*message["headers"], *_HEADERS]
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,148 @@
+"""Who calls, and how what they do is appended: authenticated, idempotent, answered with a log position."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any, Final, TypeVar
+from uuid import UUID, uuid4, uuid5
+
+from litestar.connection import ASGIConnection
+
+from registry_core.events import Event, NewEvent, Origin, derived_id
+from registry_core.events.base import NAMESPACE
+from registry_core.handlers import Evolving, load
+from registry_core.identity import Account, BearerToken, account_stream
+from registry_core.problems import Problem, conflict
+from registry_core.service import Platform
+from registry_core.store.model import ANY, Append, Conflict
+from registry_core.telemetry import APPENDED, current_traceparent
+
+COOKIE: Final = "hallmark_token"
+CACHE_SECONDS: Final = 1.0
+"""How long a revoked token may still be accepted."""
+DECIDE_ATTEMPTS: Final = 20
+
+S = TypeVar("S", bound=Evolving)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Where the write is in the log; reads with `at_least=` wait for it. None: not sealed yet, though durable."""
+
+    log_index: int | None
+
+    def document(self, **more: Any) -> dict[str, Any]:
+        return {**more, "log_index": self.log_index}
+
+
+class Authenticator:
+    """Tokens to accounts, by folding the account's own stream; remembered for a second."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._cache: dict[str, tuple[float, Account]] = {}
+
+    async def account(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Account:
+        """The calling account. Raises Problem 401."""
+        text = _token_of(connection)
+        token = BearerToken.parse(text or "")
+        if token is None:
+            raise _unauthorised("no token was sent" if not text else "the token is not of Hallmark's form")
+        cached = self._cache.get(token.secret_sha256)
+        if cached and monotonic() < cached[0] and cached[1].accepts(token, self._platform.clock()):
+            return cached[1]
+        account = await load(self._platform.reader, Account(), account_stream(token.account))
+        if not account.accepts(token, self._platform.clock()):
+            raise _unauthorised("the token is unknown, revoked or expired")
+        if len(self._cache) > 10_000:
+            self._cache.clear()
+        self._cache[token.secret_sha256] = (monotonic() + CACHE_SECONDS, account)
+        return account
+
+
+def _token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    scheme, _, value = connection.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return value.strip()
+    return connection.cookies.get(COOKIE)
+
+
+def _unauthorised(detail: str) -> Problem:
+    return Problem(
+        401, "unauthorised", detail,
+        fix="send `Authorization: Bearer <token>`; an administrator issues tokens with `hallmark token issue`",
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The authenticated account behind one request, and its way to write."""
+
+    account: Account
+    platform: Platform
+    seed: UUID
+    """From `Idempotency-Key` if sent, else random: ids of what this request writes derive from it."""
+    retryable: bool
+    expected: int | None
+    """From `If-Match`: the stream version that the caller decided on."""
+
+    @classmethod
+    def of(cls, connection: ASGIConnection[Any, Any, Any, Any], account: Account, platform: Platform) -> "Caller":
+        key = connection.headers.get("idempotency-key")
+        seed = uuid5(NAMESPACE, f"{account.account}/{connection.url.path}/{key}") if key else uuid4()
+        return cls(account, platform, seed, key is not None, _if_match(connection.headers.get("if-match")))
+
+    @property
+    def name(self) -> str:
+        return self.account.account
+
+    async def decide(self, stream: str, initial: S, decision: Callable[[S], Sequence[Event]]) -> Written:
+        """Fold the stream, decide, append; decide anew when somebody else was faster. No events: nothing is written.
+
+        A repeated `Idempotency-Key` answers with what the first request wrote. Raises Problem.
+        """
+        if self.retryable and (known := await self.platform.store.position(derived_id(self.seed, stream, 0))):
+            return Written(known.log_index)
+        for _ in range(DECIDE_ATTEMPTS):
+            state = await load(self.platform.reader, initial, stream)
+            self._check_expected(state.version)
+            events = decision(state)
+            if not events:
+                return Written(None)
+            written = await self.append(stream, events, expected=state.version)
+            if written is not None:
+                return written
+        raise conflict(f"{stream} changed {DECIDE_ATTEMPTS} times while this was decided", "try again")
+
+    def _check_expected(self, current: int) -> None:
+        if self.expected is not None and self.expected != current:
+            raise Problem(
+                412, "stale-version", f"the stream is at version {current}, not {self.expected}",
+                fix="read the version again, look at what changed, and send its new version as If-Match",
+                current_version=current,
+            )  # fmt: skip
+
+    async def append(self, stream: str, events: Sequence[Event], expected: int | None = ANY) -> Written | None:
+        """Append without looking; None when the stream is not at `expected`."""
+        origin = Origin(
+            actor=self.name,
+            occurred_at=self.platform.clock(),
+            correlation_id=self.seed,
+            traceparent=current_traceparent(),
+        )
+        new = [NewEvent(id=derived_id(self.seed, stream, n), data=e, origin=origin) for n, e in enumerate(events)]
+        (result,) = await self.platform.store.append(Append(stream, new, expected))
+        if isinstance(result, Conflict):
+            return None
+        for event in events:
+            APPENDED.labels(event.type).inc()
+        return Written(await self.platform.store.wait_sealed(new[-1].id))
+
+
+def _if_match(header: str | None) -> int | None:
+    if header is None:
+        return None
+    text = header.strip().removeprefix("W/").strip('"')
+    if not text.isdecimal():
+        raise Problem(400, "invalid", "If-Match takes the version of the stream as a number", field="If-Match")
+    return int(text)

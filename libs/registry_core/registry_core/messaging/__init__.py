@@ -1,0 +1,1 @@
+"""From the sealed log to the services, and from the outside in. Kafka distributes, the log repairs."""

@@ -1,0 +1,102 @@
+"""Records that could not be handled, kept whole with their reason until somebody replays them."""
+
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from registry_core.events import RecordedEvent
+from registry_core.store.postgres import EVENT_COLUMNS, Connection, Pool, recorded
+from registry_core.telemetry import DEAD_LETTERS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    consumer: str
+    topic: str
+    partition: int
+    record: str
+    """The log index; of an inbound topic `<broker run>:<offset>`."""
+    key: str | None
+    value: bytes
+    reason: str
+    headers: dict[str, str] = field(default_factory=dict)
+    id: int = 0
+    state: str = "open"
+    received_at: datetime | None = None
+
+
+def of_event(consumer: str, partition: tuple[str, int], event: RecordedEvent, reason: str) -> DeadLetter:
+    return DeadLetter(
+        consumer=consumer, topic=partition[0], partition=partition[1], record=str(event.log_index), key=event.stream,
+        headers={"ce_type": event.type, "ce_id": str(event.id)}, value=event.body or b"", reason=reason,
+    )  # fmt: skip
+
+
+async def put(connection: Connection, letter: DeadLetter) -> None:
+    """Keep a letter; the same record with the same reason is kept once."""
+    DEAD_LETTERS.labels(letter.consumer).inc()
+    await connection.execute(
+        """insert into work.dead_letters (consumer, topic, partition, record, key, headers, value, reason)
+           values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing""",
+        letter.consumer, letter.topic, letter.partition, letter.record, letter.key, json.dumps(letter.headers),
+        letter.value, letter.reason[:4000],
+    )  # fmt: skip
+
+
+async def listing(pool: Pool, state: str | None, limit: int) -> list[DeadLetter]:
+    rows = await pool.fetch(
+        "select * from work.dead_letters where $1::text is null or state = $1 order by id desc limit $2", state, limit
+    )
+    return [_letter(row) for row in rows]
+
+
+async def find(pool: Pool, letter: int) -> DeadLetter | None:
+    row = await pool.fetchrow("select * from work.dead_letters where id = $1", letter)
+    return _letter(row) if row else None
+
+
+def _letter(row: Any) -> DeadLetter:
+    return DeadLetter(**{**dict(row), "headers": json.loads(row["headers"])})
+
+
+async def request_replay(pool: Pool, letter: int) -> bool:
+    """Ask the letter's own consumer to handle it again. False when it is not open."""
+    status = await pool.execute(
+        "update work.dead_letters set state = 'replaying' where id = $1 and state = 'open'", letter
+    )
+    return str(status) == "UPDATE 1"
+
+
+async def replaying(connection: Connection, consumer: str) -> list[tuple[int, RecordedEvent]]:
+    """Letters of the registry's own topics that wait to be handled again, with their events."""
+    rows = await connection.fetch(
+        f"""select d.id as letter, s.log_index, {EVENT_COLUMNS}
+              from work.dead_letters d join log.sealed s
+                on s.log_index = case when d.record ~ '^[0-9]+$' then d.record::bigint end
+              join log.events e using (position)
+             where d.consumer = $1 and d.state = 'replaying' and d.topic like 'registry.%' order by d.id""",
+        consumer,
+    )
+    return [(row["letter"], recorded(row)) for row in rows]
+
+
+async def replaying_inbound(connection: Connection, consumer: str) -> list[DeadLetter]:
+    """Letters of inbound topics that wait to be handled again."""
+    rows = await connection.fetch(
+        """select * from work.dead_letters where consumer = $1 and state = 'replaying'
+              and topic not like 'registry.%' order by id""",
+        consumer,
+    )
+    return [_letter(row) for row in rows]
+
+
+async def mark_replayed(connection: Connection, letter: int) -> None:
+    await connection.execute("update work.dead_letters set state = 'replayed' where id = $1", letter)
+
+
+async def reopen(connection: Connection, letter: int, reason: str) -> None:
+    """It failed again: open, with the newest reason."""
+    await connection.execute(
+        "update work.dead_letters set state = 'open', reason = $2 where id = $1", letter, reason[:4000]
+    )

@@ -1,0 +1,135 @@
+"""Long work outside the poll: claimed with SKIP LOCKED under a lease, finished together with its effects."""
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+import structlog
+
+from registry_core.clock import Clock
+from registry_core.handlers import Cause, Effect, Reader
+from registry_core.messaging.unit_of_work import Commit, PoolReader, StaleReadError, UnitOfWork
+from registry_core.notifier import JOBS, Notifier
+from registry_core.store.postgres import TRANSIENT, Connection, Pool
+from registry_core.telemetry import JOB_SECONDS, span
+from registry_core.telemetry import JOBS as FINISHED
+
+log = structlog.get_logger()
+
+LEASE_SECONDS = 10.0
+MAX_ATTEMPTS = 5
+
+_CLAIM = """
+    update work.jobs set lease = $2, lease_until = now() + make_interval(secs => $3), attempts = attempts + 1
+     where id = (select id from work.jobs
+                  where service = $1 and state = 'waiting' and run_at <= now()
+                    and (lease_until is null or lease_until < now())
+                  order by priority desc, run_at limit 1 for update skip locked)
+    returning id, kind, payload, attempts, origin"""
+_RENEW = "update work.jobs set lease_until = now() + make_interval(secs => $2) where lease = $1"
+_FINISH = "update work.jobs set state = 'done', lease = null, last_error = null where id = $1 and lease = $2"
+_POSTPONE = """
+    update work.jobs set lease = null, lease_until = null, last_error = $3,
+           run_at = now() + make_interval(secs => $4), state = $5 where id = $1 and lease = $2"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: UUID
+    kind: str
+    payload: Mapping[str, Any]
+    attempts: int
+    cause: Cause
+
+
+JobFunction = Callable[[Mapping[str, Any], Reader], Awaitable[Sequence[Effect]]]
+"""Does the work and returns its effects. It may run again after a crash, so its effects on the outside carry keys."""
+
+
+class LostLeaseError(Exception):
+    """The lease ran out and somebody else has the job now."""
+
+
+class JobRunner:
+    def __init__(
+        self, service: str, functions: Mapping[str, JobFunction], pool: Pool, notifier: Notifier, clock: Clock
+    ) -> None:
+        self._service, self._functions = service, functions
+        self._pool, self._notifier, self._clock = pool, notifier, clock
+
+    async def run(self, workers: int = 2) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(workers):
+                tasks.create_task(self._work())
+
+    async def _work(self) -> None:
+        with closing(self._notifier.subscribe(JOBS)) as woken:
+            while True:
+                try:
+                    if not await self.run_next():
+                        await woken.wait(1.0)
+                except TRANSIENT as error:
+                    log.warning("jobs wait", reason=repr(error))
+                    await asyncio.sleep(0.5)
+
+    async def run_next(self) -> bool:
+        """Claim and run one job. False when none is waiting."""
+        lease = uuid4()
+        row = await self._pool.fetchrow(_CLAIM, self._service, lease, LEASE_SECONDS)
+        if row is None:
+            return False
+        job = _job(row)
+        renewal = asyncio.create_task(self._renew(lease))
+        started = time.monotonic()
+        try:
+            with span(f"{self._service} job {job.kind}", job.cause.traceparent):
+                await self._run(job, lease)
+            FINISHED.labels(self._service, job.kind, "done").inc()
+        except (LostLeaseError, StaleReadError) as error:
+            await self._postpone(job, lease, error, failed=False)
+        except Exception as error:
+            await self._postpone(job, lease, error, failed=job.attempts >= MAX_ATTEMPTS)
+        finally:
+            renewal.cancel()
+            JOB_SECONDS.labels(self._service, job.kind).observe(time.monotonic() - started)
+        return True
+
+    async def _run(self, job: Job, lease: UUID) -> None:
+        effects = await self._functions[job.kind](job.payload, PoolReader(self._pool, self._clock))
+        async with self._pool.acquire() as connection:
+            work = UnitOfWork(connection, self._service, self._clock, lambda: _finish(job, lease))
+            work.add(effects, job.cause)
+            await work.commit()
+
+    async def _renew(self, lease: UUID) -> None:
+        while True:
+            await asyncio.sleep(LEASE_SECONDS / 3)
+            with suppress(*TRANSIENT):
+                await self._pool.execute(_RENEW, lease, LEASE_SECONDS)
+
+    async def _postpone(self, job: Job, lease: UUID, error: Exception, *, failed: bool) -> None:
+        log.warning(
+            "job postponed", kind=job.kind, attempts=job.attempts, failed=failed, reason=repr(error), exc_info=error
+        )
+        FINISHED.labels(self._service, job.kind, "failed" if failed else "postponed").inc()
+        pause = 0.0 if isinstance(error, StaleReadError) else min(0.2 * 2**job.attempts, 30.0)
+        await self._pool.execute(_POSTPONE, job.id, lease, repr(error)[:4000], pause, "failed" if failed else "waiting")
+
+
+def _finish(job: Job, lease: UUID) -> Commit:
+    async def commit(connection: Connection) -> None:
+        if await connection.execute(_FINISH, job.id, lease) != "UPDATE 1":
+            raise LostLeaseError
+
+    return commit
+
+
+def _job(row: Any) -> Job:
+    origin = json.loads(row["origin"])
+    cause = Cause(UUID(origin["id"]), UUID(origin["correlation_id"]), origin.get("traceparent"), seed=row["id"])
+    return Job(row["id"], row["kind"], json.loads(row["payload"]), row["attempts"], cause)

@@ -1,0 +1,116 @@
+"""What a batch of events brought about, committed together with the watermark (or job) that says it was done."""
+
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from itertools import groupby
+from typing import Any
+
+import asyncpg
+
+from registry_core.clock import Clock
+from registry_core.events import NewEvent, RecordedEvent, derived_id
+from registry_core.handlers import Cause, Effect, Emit, Execute, StartJob, as_append
+from registry_core.store.model import Append, Conflict
+from registry_core.store.postgres import Connection, Pool, append_batch, existing_ids, read_streams
+from registry_core.telemetry import current_traceparent
+
+Commit = Callable[[Connection], Awaitable[None]]
+
+
+class StaleReadError(Exception):
+    """A stream moved on between being read and being appended to: read again and decide anew."""
+
+
+class PoolReader:
+    """Reads for whoever holds no transaction: jobs and HTTP handlers."""
+
+    def __init__(self, pool: Pool, clock: Clock) -> None:
+        self._pool, self._clock = pool, clock
+
+    @property
+    def now(self) -> datetime:
+        return self._clock()
+
+    async def read(self, *streams: str) -> list[list[RecordedEvent]]:
+        found = await read_streams(self._pool, streams)
+        return [found[stream] for stream in streams]
+
+
+class UnitOfWork:
+    """Collects effects; reads see what was collected, because a read of a touched stream commits first."""
+
+    def __init__(self, connection: Connection, service: str, clock: Clock, commit: Callable[[], Commit]) -> None:
+        self._connection, self._service, self._clock, self._progress = connection, service, clock, commit
+        self._appends: list[Append] = []
+        self._jobs: list[tuple[Any, ...]] = []
+        self._statements: list[Execute] = []
+
+    @property
+    def now(self) -> datetime:
+        return self._clock()
+
+    async def read(self, *streams: str) -> list[list[RecordedEvent]]:
+        if any(append.stream in streams for append in self._appends):
+            await self.commit()
+        found = await read_streams(self._connection, streams)
+        return [found[stream] for stream in streams]
+
+    def add(self, effects: Sequence[Effect], cause: Cause) -> None:
+        """Take in what one handler returned."""
+        for ordinal, effect in enumerate(effects):
+            match effect:
+                case Emit():
+                    trace = current_traceparent()
+                    made = as_append(effect, cause, by=self._service, ordinal=ordinal, now=self.now, traceparent=trace)
+                    self._appends.append(made)
+                case StartJob(kind, payload, priority):
+                    job = derived_id(cause.seed, self._service, kind, ordinal)
+                    origin = {k: str(v) for k, v in asdict(cause).items() if v is not None}
+                    self._jobs.append((job, self._service, kind, json.dumps(payload), priority, json.dumps(origin)))
+                case Execute():
+                    self._statements.append(effect)
+
+    async def commit(self) -> None:
+        """Everything collected and the progress mark, in one transaction. Raises StaleReadError, nothing written."""
+        appends, jobs, statements = self._appends, self._jobs, self._statements
+        self._appends, self._jobs, self._statements = [], [], []
+        async with self._connection.transaction():
+            for statement in statements:
+                await self._connection.execute(statement.sql, *statement.arguments)
+            await _append(self._connection, appends)
+            if jobs:
+                await self._connection.executemany(
+                    """insert into work.jobs (id, service, kind, payload, priority, origin)
+                       values ($1, $2, $3, $4, $5, $6) on conflict do nothing""", jobs,
+                )  # fmt: skip
+                await self._connection.execute("select pg_notify('jobs', $1)", self._service)
+            await self._progress()(self._connection)
+
+
+async def _append(connection: Connection, appends: list[Append]) -> None:
+    """One append_batch call: streams merged, and what an earlier attempt already wrote left out."""
+    if not appends:
+        return
+    known = await existing_ids(connection, [event.id for append in appends for event in append.events])
+    wanted = [append for append in appends if not {event.id for event in append.events} <= known]
+    merged = [_merge(list(group)) for _, group in groupby(sorted(wanted, key=_stream), key=_stream)]
+    if not merged:
+        return
+    try:
+        results = await append_batch(connection, merged)
+    except asyncpg.UniqueViolationError as error:
+        raise StaleReadError("another process handled the same events at the same time") from error
+    for append, result in zip(merged, results, strict=True):
+        if isinstance(result, Conflict):
+            raise StaleReadError(f"{append.stream} is at version {result.current_version}, not {append.expected}")
+
+
+def _stream(append: Append) -> str:
+    return append.stream
+
+
+def _merge(appends: list[Append]) -> Append:
+    events: list[NewEvent] = [event for append in appends for event in append.events]
+    return Append(appends[0].stream, events, appends[0].expected)

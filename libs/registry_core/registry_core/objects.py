@@ -1,0 +1,133 @@
+"""Artifacts and evidence by digest, over obstore: a folder, or any S3-compatible store."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import suppress
+from typing import Any, Self
+from uuid import uuid4
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from registry_core.problems import Problem
+from registry_core.settings import Settings
+
+CHUNK = 4 * 1024 * 1024
+EVIDENCE_LIMIT = 32 * 1024 * 1024
+"""Bytes of one piece of evidence."""
+
+
+def _path(digest: str) -> str:
+    algorithm, value = digest.split(":")
+    return f"{algorithm}/{value[:2]}/{value}"
+
+
+class ObjectStorage:
+    """Content-addressed: an object's name is its digest, so nothing is ever replaced."""
+
+    def __init__(self, store: ObjectStore, url: str) -> None:
+        self._store, self._url = store, url
+
+    @classmethod
+    def open(cls, settings: Settings) -> Self:
+        """The store named in the settings; by default a folder in the data folder."""
+        if not settings.objects_url:
+            folder = (settings.data_dir / "objects").absolute()
+            return cls(LocalStore(folder, mkdir=True), folder.as_uri())
+        options: dict[str, Any] = {}
+        if settings.objects_url.startswith("s3://"):
+            options = {
+                "aws_endpoint": settings.objects_endpoint or None,
+                "aws_access_key_id": settings.objects_access_key or None,
+                "aws_secret_access_key": settings.objects_secret_key.get_secret_value() or None,
+                "aws_allow_http": "true",
+            }
+        options = {name: value for name, value in options.items() if value is not None}
+        return cls(from_url(settings.objects_url, **options), settings.objects_url)
+
+    def uri(self, digest: str) -> str:
+        """Where the object is, for provisioning targets."""
+        return f"{self._url.rstrip('/')}/{_path(digest)}"
+
+    async def has(self, digest: str) -> bool:
+        with suppress(NotFoundError, FileNotFoundError):
+            await obstore.head_async(self._store, _path(digest))
+            return True
+        return False
+
+    async def put_stream(self, digest: str, chunks: AsyncIterable[bytes], limit: int) -> int:
+        """Store a stream whose digest is known beforehand; its size. Nothing stays behind when the digest is wrong.
+
+        Memory stays constant. Raises Problem 413 above `limit` bytes, 422 when the content has another digest.
+        """
+        incoming = f"incoming/{uuid4()}"
+        seen = _Checked(chunks, limit)
+        try:
+            await obstore.put_async(self._store, incoming, seen, chunk_size=CHUNK)
+            if seen.digest != digest:
+                raise Problem(
+                    422, "wrong-digest", f"the content received has {seen.digest}, not {digest}",
+                    fix="upload the file that was registered, or register the file that you have", field="/digest",
+                )  # fmt: skip
+            with suppress(AlreadyExistsError):
+                await obstore.rename_async(self._store, incoming, _path(digest), overwrite=True)
+        finally:
+            with suppress(NotFoundError, FileNotFoundError, BaseError):
+                await obstore.delete_async(self._store, incoming)
+        return seen.size
+
+    async def put(self, data: bytes) -> str:
+        """Store some bytes; their digest."""
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        with suppress(AlreadyExistsError):
+            await obstore.put_async(self._store, _path(digest), data, mode="create")
+        return digest
+
+    async def get(self, digest: str, limit: int = EVIDENCE_LIMIT) -> bytes:
+        """A whole small object. Raises Problem 404, or 413 above `limit` bytes."""
+        try:
+            found = await obstore.get_async(self._store, _path(digest))
+        except (NotFoundError, FileNotFoundError) as error:
+            raise Problem(404, "not-found", f"no object {digest}", fix="upload it first") from error
+        if found.meta["size"] > limit:
+            raise Problem(413, "too-large", f"{digest} has {found.meta['size']} bytes; {limit} can be read at once")
+        return bytes(await found.bytes_async())
+
+    async def stream(self, digest: str) -> AsyncIterator[bytes]:
+        """A large object in chunks. Raises Problem 404."""
+        try:
+            found = await obstore.get_async(self._store, _path(digest))
+        except (NotFoundError, FileNotFoundError) as error:
+            raise Problem(404, "not-found", f"no object {digest}", fix="upload it first") from error
+        async for chunk in found.stream(min_chunk_size=CHUNK):
+            yield bytes(chunk)
+
+    async def download(self, digest: str, path: Any) -> None:
+        """Write an object to a local file, in constant memory."""
+        with await asyncio.to_thread(open, path, "wb") as file:
+            async for chunk in self.stream(digest):
+                await asyncio.to_thread(file.write, chunk)
+
+
+class _Checked:
+    """Passes chunks on while hashing and counting them."""
+
+    def __init__(self, chunks: AsyncIterable[bytes], limit: int) -> None:
+        self._chunks, self._limit = chunks, limit
+        self._hash, self.size = hashlib.sha256(), 0
+
+    @property
+    def digest(self) -> str:
+        return f"sha256:{self._hash.hexdigest()}"
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            self.size += len(chunk)
+            if self.size > self._limit:
+                raise Problem(
+                    413, "too-large", f"more than {self._limit} bytes", fix="raise max_artifact_bytes if this is meant"
+                )
+            self._hash.update(chunk)
+            yield chunk

@@ -1,0 +1,69 @@
+"""Settings from the environment (`HALLMARK_…`), `hallmark.toml` in the working folder, and defaults, in this order."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class Settings(BaseSettings):
+    """Every setting of every service. `hallmark settings` prints them as they are in force."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="HALLMARK_", toml_file="hallmark.toml", extra="forbid", env_ignore_empty=True
+    )
+
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65535)
+    data_dir: Path = Path("var")
+    """Keys, checkpoints handed out and, on the local stack, the database."""
+
+    postgres_dsn: SecretStr = SecretStr("")
+    """As the role `hallmark_service`. Empty: the local stack."""
+    postgres_owner_dsn: SecretStr = SecretStr("")
+    """As an owner; when set, the schema is installed at start."""
+    pool_size: int = Field(10, ge=2)
+
+    kafka_bootstrap: str = ""
+    """Empty: consumers follow the log alone, which needs no broker."""
+    kafka_flavour: Literal["kafka", "tansu"] = "kafka"
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    kafka_partitions: int = Field(4, ge=1, le=1024)
+    """Of every registry topic; the sealer assigns them, so it is one number for all services."""
+
+    objects_url: str = ""
+    """`s3://bucket/prefix` or `file:///folder`. Empty: `objects/` in the data folder."""
+    objects_endpoint: str = ""
+    """Of an S3-compatible server, e.g. `http://objects:8333`."""
+    objects_access_key: str = ""
+    objects_secret_key: SecretStr = SecretStr("")
+    max_artifact_bytes: int = Field(20 * 1024**3, gt=0)
+
+    provision_dir: Path | None = None
+    """Where deployment manifests go. Default: `deployments/` in the data folder."""
+    checkpoint_origin: str = "hallmark.local/log"
+    checkpoint_seconds: float = Field(5.0, gt=0)
+    sweep_seconds: float = Field(60.0, gt=0)
+    """How often the lifecycle scheduler looks for what is due."""
+    movable_clock: bool = False
+    """Lets an administrator run a sweep as of a future time. For demonstrations and tests only."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] = "json"
+    otlp_endpoint: str = ""
+    """OTLP over HTTP, e.g. `http://collector:4318`. Empty: traces stay in the process."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)

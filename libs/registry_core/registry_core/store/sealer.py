@@ -1,0 +1,127 @@
+"""Gives events their dense, gap-free order, with Merkle leaves, in one transaction per pass.
+
+Why a snapshot difference and not a position or xid watermark: docs/decisions/0003.
+"""
+
+import asyncio
+import zlib
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import structlog
+
+from registry_core.events import topic_of
+from registry_core.proofs.envelope import leaf_bytes
+from registry_core.proofs.merkle import TILE_HEIGHT, TreeHead, leaf_hash
+from registry_core.proofs.tiles import plan_head, rebuild_head
+from registry_core.store.postgres import TRANSIENT, Connection, Pool, recorded
+from registry_core.store.tiles import read_entries
+from registry_core.telemetry import SEALED, UNSEALED
+
+log = structlog.get_logger()
+
+BATCH = 5000
+BUSY_POLL, IDLE_POLL = 0.005, 0.05
+"""Seconds between passes without a hint: another process's appends are sealed this late at worst."""
+
+
+def partition_of(stream: str, partitions: int) -> int:
+    """The Kafka partition of a stream's events: one stream, one partition, one order."""
+    return zlib.crc32(stream.encode()) % partitions
+
+
+@dataclass(frozen=True, slots=True)
+class _Tip:
+    head: TreeHead
+    previous: dict[tuple[str, int], int]
+
+
+class Sealer:
+    """`run` seals for ever; any number may run, the advisory lock lets one work."""
+
+    def __init__(self, pool: Pool, partitions: int) -> None:
+        self._pool, self._partitions = pool, partitions
+        self._tip: _Tip | None = None
+        self._hint = asyncio.Event()
+
+    def wake(self) -> None:
+        """There is something to seal."""
+        self._hint.set()
+
+    async def run(self) -> None:
+        idle = 0
+        while True:
+            self._hint.clear()
+            try:
+                sealed = await self.seal_once()
+            except (*TRANSIENT, asyncpg.RaiseError) as error:
+                log.warning("sealing starts over", reason=repr(error))
+                sealed = 0
+                await asyncio.sleep(0.2)
+            idle = 0 if sealed else idle + 1
+            if not sealed:
+                await self._pause(BUSY_POLL if idle < 200 else IDLE_POLL)
+
+    async def _pause(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hint.wait()
+
+    async def seal_once(self) -> int:
+        """Seal what can be seen now; how many events that was (0 also when another sealer holds the lock)."""
+        try:
+            async with self._pool.acquire() as connection, connection.transaction():
+                if not await connection.fetchval("select log.try_sealer_lock()"):
+                    self._tip = None
+                    return 0
+                return await self._seal(connection)
+        except BaseException:
+            self._tip = None  # what the database kept of this pass is unknown
+            raise
+
+    async def _seal(self, connection: Connection) -> int:
+        rows = await connection.fetch("select * from log.unsealed($1)", BATCH)
+        if not rows:
+            return 0
+        first = await connection.fetchval("select next_index from log.sealer_state")
+        if self._tip is None or self._tip.head.size != first:
+            self._tip = await _load_tip(connection, first)
+        tip, arguments = self._next(self._tip, rows)
+        await connection.execute("select log.seal($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", *arguments)
+        self._tip = tip
+        SEALED.inc(len(rows))
+        UNSEALED.set((datetime.now(UTC) - rows[0]["recorded_at"]).total_seconds())
+        return len(rows)
+
+    def _next(self, tip: _Tip, rows: list[asyncpg.Record]) -> tuple[_Tip, tuple[Any, ...]]:
+        previous, before, topics, partitions, leaves = dict(tip.previous), [], [], [], []
+        for log_index, row in enumerate(rows, tip.head.size):
+            event = recorded({**row, "body": None, "log_index": log_index})
+            home = (topic_of(event.type), partition_of(event.stream, self._partitions))
+            before.append(previous.get(home, -1))
+            previous[home] = log_index
+            topics.append(home[0])
+            partitions.append(home[1])
+            leaves.append(leaf_hash(leaf_bytes(event)))
+        head, entries = tip.head.append(leaves)
+        return _Tip(head, previous), (
+            tip.head.size,
+            rows[0]["snapshot"] if len(rows) < BATCH else None,
+            [row["event_position"] for row in rows],
+            topics,
+            partitions,
+            before,
+            leaves,
+            [entry.level for entry in entries],
+            [entry.index >> TILE_HEIGHT for entry in entries],
+            [entry.hash for entry in entries],
+        )
+
+
+async def _load_tip(connection: Connection, size: int) -> _Tip:
+    head = rebuild_head(size, await read_entries(connection, plan_head(size).reads))
+    heads = await connection.fetch("select topic, partition, log_index from log.partition_heads")
+    return _Tip(head, {(row["topic"], row["partition"]): row["log_index"] for row in heads})

@@ -1,0 +1,61 @@
+-- The log. Rows of log.events are never changed; order is given later, by the sealer, in log.sealed.
+create schema if not exists log;
+
+create table if not exists log.streams (
+  stream_id text primary key collate "C",
+  version   integer not null,
+  requested integer            -- the expectation of the append under way; only append_batch reads it
+) with (fillfactor = 60);
+
+create table if not exists log.events (
+  position       bigserial primary key,   -- sequence CACHE must stay 1: a cached block would break position order
+  stream_id      text not null collate "C",
+  version        integer not null,
+  event_id       uuid not null unique,
+  type           text not null,
+  body           bytea,                   -- the bytes as hashed; null only after erasure
+  body_sha256    bytea not null,
+  actor          text not null,
+  occurred_at    timestamptz not null,
+  recorded_at    timestamptz not null default clock_timestamp(),
+  correlation_id uuid not null,
+  causation_id   uuid,
+  traceparent    text,
+  -- pg_current_xact_id(), not xmin: a savepoint gives rows another xmin
+  xid            xid8 not null default pg_current_xact_id(),
+  unique (stream_id, version)
+);
+create index if not exists events_by_xid on log.events (xid, position);
+create index if not exists events_by_correlation on log.events (correlation_id);
+
+create table if not exists log.sealed (
+  log_index      bigint primary key,
+  position       bigint not null unique,
+  topic          text not null,
+  partition      integer not null,
+  previous_index bigint not null,         -- of the same topic and partition; -1 for the first
+  leaf_hash      bytea not null
+);
+create index if not exists sealed_by_partition on log.sealed (topic, partition, log_index);
+
+create table if not exists log.partition_heads (
+  topic text, partition integer, log_index bigint not null, primary key (topic, partition)
+);
+
+create table if not exists log.sealer_state (
+  one               boolean primary key default true check (one),
+  next_index        bigint not null,
+  snapshot          pg_snapshot not null,
+  system_identifier bigint not null
+);
+insert into log.sealer_state
+  select true, 0, '3:3:', system_identifier from pg_control_system() on conflict do nothing;
+
+-- Merkle tiles of height 8 (C2SP tlog-tiles), levels 1 and up; level 0 is log.sealed.leaf_hash.
+create table if not exists log.tiles (
+  level smallint, index bigint, hashes bytea not null, primary key (level, index)
+);
+
+create table if not exists log.checkpoints (
+  size bigint primary key, root bytea not null, note text not null, signed_at timestamptz not null default now()
+);

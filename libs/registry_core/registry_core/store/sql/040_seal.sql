@@ -1,0 +1,43 @@
+-- Give the next dense log indexes to what log.unsealed returned, in the transaction that holds the sealer's lock.
+-- p_snapshot is null while a long backlog is being sealed in parts.
+create or replace function log.seal(
+  p_first bigint, p_snapshot text, p_positions bigint[], p_topics text[], p_partitions integer[], p_previous bigint[],
+  p_leaves bytea[], p_tile_levels smallint[], p_tile_indexes bigint[], p_tile_hashes bytea[])
+returns void language plpgsql security definer set search_path = log, pg_temp as $$
+begin
+  update sealer_state set next_index = p_first + cardinality(p_positions),
+                          snapshot = coalesce(p_snapshot::pg_snapshot, snapshot)
+   where next_index = p_first;
+  if not found then raise exception 'another sealer was here: next index is not %', p_first; end if;
+
+  insert into sealed (log_index, position, topic, partition, previous_index, leaf_hash)
+    select p_first + u.o - 1, u.p, u.t, u.n, u.v, u.l
+      from unnest(p_positions, p_topics, p_partitions, p_previous, p_leaves) with ordinality u(p, t, n, v, l, o);
+
+  insert into partition_heads as h (topic, partition, log_index)
+    select s.t, s.n, max(p_first + s.o - 1)
+      from unnest(p_topics, p_partitions) with ordinality s(t, n, o) group by 1, 2
+  on conflict (topic, partition) do update set log_index = excluded.log_index;
+
+  insert into tiles as t (level, index, hashes)
+    select l, i, string_agg(h, ''::bytea order by o)
+      from unnest(p_tile_levels, p_tile_indexes, p_tile_hashes) with ordinality u(l, i, h, o) group by l, i
+  on conflict (level, index) do update set hashes = t.hashes || excluded.hashes;
+
+  perform pg_notify('sealed', (p_first + cardinality(p_positions))::text);
+end $$;
+
+-- One sealer at a time: held to the end of the transaction.
+create or replace function log.try_sealer_lock() returns boolean language sql volatile as $$
+  select pg_try_advisory_xact_lock(4242)
+$$;
+
+-- After a dump and restore transaction ids start anew, and the stored snapshot would hide rows for ever.
+-- Rewind it: log.unsealed then looks at every row once, and its anti-join leaves out what is sealed.
+create or replace function log.rewind_sealer_after_restore() returns boolean
+language plpgsql security definer set search_path = log, pg_temp as $$
+begin
+  update sealer_state set snapshot = '3:3:', system_identifier = c.system_identifier
+    from pg_control_system() c where sealer_state.system_identifier <> c.system_identifier;
+  return found;
+end $$;

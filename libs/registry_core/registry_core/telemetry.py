@@ -1,0 +1,106 @@
+"""Logs (structlog, JSON), traces (OpenTelemetry) and metrics (Prometheus), the same for every service."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import structlog
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.trace import Span, SpanKind
+from prometheus_client import Counter, Gauge, Histogram
+from structlog.typing import EventDict, WrappedLogger
+
+from registry_core.settings import Settings
+
+_SECRETS = frozenset({"authorization", "password", "secret", "token", "cookie", "private_key"})
+_tracer = trace.get_tracer("hallmark")
+
+HANDLED = Counter("hallmark_events_handled", "Events handled, by outcome", ["service", "type", "outcome"])
+LAG = Gauge("hallmark_consumer_lag", "Sealed events of a partition not yet handled", ["service", "topic", "partition"])
+JOBS = Counter("hallmark_jobs", "Jobs finished, by outcome", ["service", "kind", "outcome"])
+JOB_SECONDS = Histogram("hallmark_job_seconds", "Run time of a job", ["service", "kind"])
+SEALED = Counter("hallmark_events_sealed", "Events given a log index")
+UNSEALED = Gauge("hallmark_unsealed_seconds", "Age of the oldest event found unsealed at the last pass")
+RELAYED = Counter("hallmark_events_relayed", "Events published to Kafka")
+DEAD_LETTERS = Counter("hallmark_dead_letters", "Records set aside", ["consumer"])
+REFUSALS = Counter("hallmark_refusals", "Requests refused, by problem", ["problem"])
+APPENDED = Counter("hallmark_events_appended", "Events appended through HTTP", ["type"])
+
+
+def configure(settings: Settings, service: str, exporter: SpanExporter | None = None) -> None:
+    """Set up logging and, with an exporter or `otlp_endpoint`, tracing for this process."""
+    _configure_logs(settings, service)
+    exporter = exporter or _otlp(settings)
+    if exporter and not isinstance(trace.get_tracer_provider(), TracerProvider):
+        provider = TracerProvider(resource=Resource.create({"service.name": f"hallmark-{service}"}))
+        provider.add_span_processor(BatchSpanProcessor(exporter))
+        trace.set_tracer_provider(provider)
+        _instrument_sql()
+
+
+def _otlp(settings: Settings) -> SpanExporter | None:
+    if not settings.otlp_endpoint:
+        return None
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - slow to import
+
+    return OTLPSpanExporter(f"{settings.otlp_endpoint}/v1/traces")
+
+
+def _instrument_sql() -> None:
+    from opentelemetry.instrumentation.asyncpg import AsyncPGInstrumentor  # noqa: PLC0415 - only when tracing
+
+    AsyncPGInstrumentor().instrument()  # type: ignore[no-untyped-call]  # the library is untyped
+
+
+def _configure_logs(settings: Settings, service: str) -> None:
+    renderer: Any = structlog.processors.JSONRenderer()
+    if settings.log_format == "console":
+        renderer = structlog.dev.ConsoleRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _with_trace,
+            _without_secrets,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(service=service)
+    logging.basicConfig(level=logging.WARNING)
+
+
+def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    context = trace.get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = trace.format_trace_id(context.trace_id)
+    return event
+
+
+def _without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    return {key: "[secret]" if key.lower() in _SECRETS else value for key, value in event.items()}
+
+
+@contextmanager
+def span(
+    name: str, traceparent: str | None = None, kind: SpanKind = SpanKind.INTERNAL, **attributes: str
+) -> Iterator[Span]:
+    """A span that continues `traceparent` (W3C Trace Context), or the current one."""
+    parent: Context | None = propagate.extract({"traceparent": traceparent}) if traceparent else None
+    with _tracer.start_as_current_span(name, context=parent, kind=kind, attributes=attributes) as current:
+        yield current
+
+
+def current_traceparent() -> str | None:
+    """The current span as W3C `traceparent`, if there is one."""
+    carrier: dict[str, str] = {}
+    propagate.inject(carrier)
+    return carrier.get("traceparent")

@@ -1,0 +1,82 @@
+"""Real PostgreSQL and a real Kafka-protocol broker for every test that needs them, started once per run."""
+
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from registry_core.local.broker import LocalBroker, broker
+from registry_core.local.kafka import apache_kafka
+from registry_core.local.postgres import LocalPostgres, postgres
+from registry_core.settings import Settings
+from registry_core.store import schema
+from registry_core.store.postgres import Pool
+
+FLAVOUR = os.environ.get("HALLMARK_TEST_KAFKA", "tansu")
+"""`make test-kafka` sets it to `kafka`."""
+
+
+@pytest.fixture(scope="session")
+async def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalPostgres]:
+    async with postgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+async def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalBroker]:
+    """Tansu, or Apache Kafka when the run is told so."""
+    if FLAVOUR == "kafka":
+        async with apache_kafka(Path(".kafka"), tmp_path_factory.mktemp("kafka")) as running:
+            yield running
+    else:
+        async with broker(folder=tmp_path_factory.mktemp("broker")) as running:
+            yield running
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An empty database with the schema installed."""
+
+    owner_dsn: str
+    service_dsn: str
+
+
+@pytest.fixture
+async def database(postgres_server: LocalPostgres) -> Database:
+    name = f"t{uuid4().hex[:12]}"
+    await postgres_server.database(name)
+    owner = postgres_server.dsn_of(name, role="postgres")
+    await schema.install(owner)
+    return Database(owner, postgres_server.dsn_of(name, role="hallmark_service"))
+
+
+@pytest.fixture
+async def pool(database: Database) -> AsyncIterator[Pool]:
+    async with asyncpg.create_pool(database.service_dsn, min_size=1, max_size=8) as connections:
+        yield connections
+
+
+@pytest.fixture
+async def owner(database: Database) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database.owner_dsn)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def settings(database: Database, kafka_broker: LocalBroker, tmp_path: Path) -> Settings:
+    """Of a whole installation on the embedded parts."""
+    return Settings(
+        port=0,
+        data_dir=tmp_path / "var",
+        postgres_dsn=database.service_dsn,
+        postgres_owner_dsn=database.owner_dsn,
+        kafka_bootstrap=kafka_broker.bootstrap,
+        kafka_flavour=FLAVOUR,
+        checkpoint_seconds=0.2,
+        sweep_seconds=3600,
+        movable_clock=True,
+    )
