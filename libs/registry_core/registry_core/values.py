@@ -7,9 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, NamedTuple
 
-from pydantic import Field, StringConstraints
-
-from registry_core.events.base import Value
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 SEMVER = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
@@ -23,6 +21,12 @@ Account = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]{0,63}$
 Ref = Annotated[str, StringConstraints(pattern=f"^{_REF.pattern}$")]
 """`kind:name@version`, e.g. `model:credit-risk@1.0.0`; also the id of the version's stream."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+
+
+class Value(BaseModel):
+    """A value inside events and requests: frozen and closed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class RefParts(NamedTuple):

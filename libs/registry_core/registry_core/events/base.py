@@ -115,9 +115,3 @@ def decode(event_type: str, body: bytes) -> Event:
 def derived_id(cause: UUID, *parts: object) -> UUID:
     """UUIDv5 (RFC 9562) of a cause and what was made of it: the same consequence always has the same id."""
     return uuid5(cause, "/".join(map(str, parts)))
-
-
-class Value(BaseModel):
-    """A value inside events: frozen and closed, like the events themselves."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")

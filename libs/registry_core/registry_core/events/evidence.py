@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from registry_core.events.base import Event, Value
-from registry_core.values import Account, Digest, EvidenceType, Ref, Severity
+from registry_core.events.base import Event
+from registry_core.values import Account, Digest, EvidenceType, Ref, Severity, Value
 
 Verdict = Literal["clean", "review", "malicious"]
 

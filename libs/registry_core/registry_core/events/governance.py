@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
-from registry_core.events.base import Event, Value
-from registry_core.values import Account, Digest, Ref, State, UseContext
+from registry_core.events.base import Event
+from registry_core.values import Account, Digest, Ref, State, UseContext, Value
 
 
 class PolicyActivated(Event, type="io.hallmark.policy.activated.v1", family="policies"):

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any, Literal
 
-from registry_core.events.base import Event, Value
-from registry_core.values import Account, Digest, Ref, UseContext
+from registry_core.events.base import Event
+from registry_core.values import Account, Digest, Ref, UseContext, Value
 
 Role = str
 """Reviewer role, e.g. `platform`, `product`, `security`."""
