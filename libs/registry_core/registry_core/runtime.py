@@ -70,8 +70,7 @@ async def install_schema(settings: Settings, services: Sequence[Service]) -> Non
             await connection.execute("select pg_advisory_xact_lock(4241)")
             for service in services:
                 await projections.install(connection, service.projections)
-                await connection.execute(service.ddl)
-            await connection.execute(_GRANTS)
+                await connection.execute(f"{service.ddl};{_GRANTS}")
     finally:
         await connection.close()
 

@@ -1,10 +1,8 @@
 """What a service is, and what it stands on. Every service's `bootstrap.build(platform)` returns a `Service`."""
 
-import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from pathlib import Path
 from typing import Any, Final
 
 import asyncpg
@@ -91,5 +89,5 @@ async def open_platform(settings: Settings, clock: Clock = system_clock) -> Plat
     """Connect to everything. Raises OSError or PostgresError when the database is not there."""
     pool = await connect_pool(settings)
     notifier = Notifier(settings.postgres_dsn.get_secret_value())
-    await asyncio.to_thread(Path(settings.data_dir).mkdir, parents=True, exist_ok=True)
+    (settings.data_dir / "keys").mkdir(mode=0o700, parents=True, exist_ok=True)
     return Platform(settings, pool, PostgresEventStore(pool), notifier, ObjectStorage.open(settings), clock)

@@ -1,6 +1,7 @@
 """The Kafka side: one profile object hides what differs between Apache Kafka and the embedded broker (Tansu)."""
 
 import ssl
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,12 +26,14 @@ class Profile:
     heartbeat_interval_ms: int
     fetch_max_wait_ms: int
     rebalance_timeout_ms: int
+    recycle_after: int | None
+    """Offsets per partition after which the registry topics are made anew: Tansu keeps everything, and slows down."""
 
 
 PROFILES = {
     # InitProducerId fails on Tansu; new data does not wake a waiting fetch; joins take half a session.
-    "tansu": Profile(False, 2_000, 500, 15, 5_000),
-    "kafka": Profile(True, 10_000, 3_000, 500, 15_000),
+    "tansu": Profile(False, 2_000, 500, 15, 5_000, 10_000),
+    "kafka": Profile(True, 10_000, 3_000, 500, 15_000, None),
 }
 
 
@@ -95,22 +98,21 @@ def producer(settings: Settings) -> AIOKafkaProducer:
     )
 
 
-async def ensure_topics(settings: Settings) -> None:
-    """Create what is missing. Raises KafkaError or OSError when the broker is not there."""
+async def ensure_topics(settings: Settings, anew: Sequence[str] = ()) -> None:
+    """Create what is missing; topics named in `anew` are deleted first. Raises KafkaError or OSError."""
     admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=5_000)
     await admin.start()
     try:
         existing = set(await admin.list_topics())
-        missing = [
-            NewTopic(
-                name=topic,
-                num_partitions=settings.kafka_partitions,
-                replication_factor=-1 if profile(settings).idempotent else 1,
-            )
-            for topic in all_topics()
-            if topic not in existing
-        ]
-        if missing:
+        if gone := sorted(existing & set(anew)):
+            await admin.delete_topics(gone)
+            existing -= set(gone)
+        if missing := [_topic(topic, settings) for topic in all_topics() if topic not in existing]:
             await admin.create_topics(missing)
     finally:
         await admin.close()
+
+
+def _topic(name: str, settings: Settings) -> NewTopic:
+    replication = -1 if settings.kafka_flavour == "kafka" else 1  # -1: the broker's default
+    return NewTopic(name=name, num_partitions=settings.kafka_partitions, replication_factor=replication)

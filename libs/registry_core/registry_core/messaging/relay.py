@@ -9,7 +9,7 @@ from contextlib import closing
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownError
 
 from registry_core.events import RecordedEvent
 from registry_core.messaging import kafka
@@ -48,20 +48,32 @@ def cloudevent_headers(event: RecordedEvent, previous_index: int) -> Headers:
     return [("content-type", b"application/json"), *headers]
 
 
+class RecycleError(Exception):
+    """The embedded broker's topics have to be made anew; consumers repair themselves from the log meanwhile."""
+
+
 class Relay:
     def __init__(self, pool: Pool, settings: Settings, notifier: Notifier) -> None:
         self._pool, self._settings, self._notifier = pool, settings, notifier
+        self._offsets: dict[tuple[str, int], int] = {}
 
     async def run(self) -> None:
         """For ever; every failure starts over from the last acknowledged index with a new producer."""
+        anew: list[str] = []
         while True:
             try:
-                await kafka.ensure_topics(self._settings)
+                await kafka.ensure_topics(self._settings, anew)
+                anew, self._offsets = [], {}
                 async with kafka.producer(self._settings) as producer:
                     await self._follow(producer)
-            except (KafkaError, *TRANSIENT) as error:
+            except (KafkaError, RecycleError, *TRANSIENT) as error:
                 log.warning("relay starts over", reason=repr(error))
-                await asyncio.sleep(0.5)
+                anew = kafka.registry_topics() if self._must_recycle(error) else []
+                await asyncio.sleep(0.2)
+
+    def _must_recycle(self, error: Exception) -> bool:
+        """The embedded broker's topics are broken when somebody wrote before they existed, as after a wipe."""
+        return self._settings.kafka_flavour == "tansu" and isinstance(error, RecycleError | UnknownError)
 
     async def _follow(self, producer: AIOKafkaProducer) -> None:
         sealed = self._notifier.subscribe(SEALED)
@@ -81,18 +93,27 @@ class Relay:
             return 0
         with span("relay publish", events=str(len(rows))):
             async with asyncio.timeout(15):
-                await _send(producer, ((r["topic"], r["partition"], r["previous_index"], recorded(r)) for r in rows))
+                await self._send(producer, ((r["topic"], r["partition"], r["previous_index"], recorded(r)) for r in rows))
         await self._pool.execute("update work.relay set next_index = $1", rows[-1]["log_index"] + 1)
         RELAYED.inc(len(rows))
         return len(rows)
 
+    async def _send(
+        self, producer: AIOKafkaProducer, records: Iterable[tuple[str, int, int, RecordedEvent]]
+    ) -> None:
+        sent = [
+            await producer.send(
+                topic, event.body, key=event.stream.encode(), partition=partition,
+                headers=cloudevent_headers(event, previous),
+            )
+            for topic, partition, previous, event in records
+        ]  # fmt: skip
+        for acknowledged in await asyncio.gather(*sent):
+            self._check_offset((acknowledged.topic, acknowledged.partition), acknowledged.offset)
 
-async def _send(producer: AIOKafkaProducer, records: Iterable[tuple[str, int, int, RecordedEvent]]) -> None:
-    acknowledgements = [
-        await producer.send(
-            topic, event.body, key=event.stream.encode(), partition=partition,
-            headers=cloudevent_headers(event, previous),
-        )
-        for topic, partition, previous, event in records
-    ]  # fmt: skip
-    await asyncio.gather(*acknowledgements)
+    def _check_offset(self, partition: tuple[str, int], offset: int) -> None:
+        """Offsets that go back tell of a wiped broker; very large ones, on the embedded broker, of a full one."""
+        last, most = self._offsets.get(partition, -1), kafka.profile(self._settings).recycle_after
+        if most and not last < offset < most:
+            raise RecycleError(f"{partition} went from offset {last} to {offset}")
+        self._offsets[partition] = offset

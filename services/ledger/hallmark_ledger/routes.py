@@ -1,0 +1,71 @@
+"""HTTP of the ledger: the log, its proofs and the auditor's answers."""
+
+from typing import Annotated, Any
+
+from litestar import MediaType, get
+from litestar.params import Parameter
+from registry_core.proofs.canonical import to_base64
+from registry_core.proofs.envelope import to_record
+from registry_core.proofs.merkle import ProofError
+from registry_core.proofs.note import Signer
+from registry_core.problems import invalid, not_found
+from registry_core.service import Platform
+
+from hallmark_ledger import log
+
+Limit = Annotated[int, Parameter(ge=1, le=1000)]
+
+
+@get("/v1/log/events", action="audit")
+async def read_events(platform: Platform, first: int = 0, limit: Limit = 100) -> list[dict[str, Any]]:
+    """Sealed events from log index `first` on, as in exports."""
+    return [to_record(event) for event in await platform.store.read_log(first, limit)]
+
+
+@get("/v1/log/checkpoint", action="audit", media_type=MediaType.TEXT)
+async def read_checkpoint(platform: Platform) -> str:
+    """The newest signed checkpoint (C2SP tlog-checkpoint)."""
+    found = await log.latest_checkpoint(platform.pool)
+    if found is None:
+        raise not_found("a checkpoint", "the ledger signs the first a few seconds after the first event; try again")
+    return found.note
+
+
+@get("/v1/log/proofs/inclusion", action="audit")
+async def prove_inclusion(platform: Platform, log_index: int, size: int | None = None) -> dict[str, Any]:
+    """That the event with this log index is in the log of `size` events (default: all of it)."""
+    size = size if size is not None else await log.log_size(platform.pool)
+    await _check_size(platform, size)
+    try:
+        proof = await log.inclusion_proof(platform.pool, log_index, size)
+    except ProofError as error:
+        raise invalid(str(error), "ask for an index below the size") from error
+    return {"log_index": log_index, "size": size, "proof": [to_base64(item) for item in proof]}
+
+
+@get("/v1/log/proofs/consistency", action="audit")
+async def prove_consistency(platform: Platform, old: int, new: int | None = None) -> dict[str, Any]:
+    """That the log of `new` events extends the log of `old` events."""
+    size = new if new is not None else await log.log_size(platform.pool)
+    await _check_size(platform, size)
+    try:
+        proof = await log.consistency_proof(platform.pool, old, size)
+    except ProofError as error:
+        raise invalid(str(error), "ask for sizes with old <= new") from error
+    return {"old": old, "new": size, "proof": [to_base64(item) for item in proof]}
+
+
+async def _check_size(platform: Platform, size: int) -> None:
+    if size > (most := await log.log_size(platform.pool)):
+        raise invalid(f"the log has {most} events, not {size}", "ask for a size up to the log's")
+
+
+def make_routes(signer: Signer) -> list[Any]:
+    """All of them, around the key that signs."""
+
+    @get("/v1/log/key", public=True, sync_to_thread=False)
+    def read_key() -> dict[str, str]:
+        """The verifier key of the log's checkpoints (C2SP signed-note). Compare it with a copy of your own."""
+        return {"origin": signer.name, "vkey": signer.vkey}
+
+    return [read_events, read_checkpoint, prove_inclusion, prove_consistency, read_key]

@@ -1,0 +1,73 @@
+"""What several tests share."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import uuid4
+
+from registry_core.events import Event, NewEvent, Origin, RecordedEvent
+from registry_core.messaging.unit_of_work import PoolReader
+from registry_core.runtime import install_schema, loops
+from registry_core.service import Build, Platform, Service, open_platform
+from registry_core.settings import Settings
+from registry_core.store import ANY, Append
+from registry_core.store.memory import MemoryEventStore
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+T = TypeVar("T")
+
+__all__ = ["NOW", "MemoryReader", "PoolReader", "new", "record", "running", "until"]
+
+
+def new(data: Event, actor: str = "alice", occurred_at: datetime = NOW) -> NewEvent:
+    """An event on its way into a store."""
+    return NewEvent(id=uuid4(), data=data, origin=Origin(actor=actor, occurred_at=occurred_at, correlation_id=uuid4()))
+
+
+async def record(store: MemoryEventStore, stream: str, *events: Event, actor: str = "alice") -> list[RecordedEvent]:
+    """Given: these events are on the stream. They come back as recorded."""
+    await store.append(Append(stream, [new(data, actor) for data in events], ANY))
+    return (await store.read_streams([stream]))[stream][-len(events) :]
+
+
+class MemoryReader:
+    """A handler's view of a store in memory."""
+
+    def __init__(self, store: MemoryEventStore, now: datetime = NOW) -> None:
+        self._store, self._now = store, now
+
+    @property
+    def now(self) -> datetime:
+        return self._now
+
+    async def read(self, *streams: str) -> list[list[RecordedEvent]]:
+        found = await self._store.read_streams(streams)
+        return [found[stream] for stream in streams]
+
+
+async def until(condition: Callable[[], Awaitable[T]], seconds: float = 20.0) -> T:
+    """Wait for a condition that other processes bring about; its first true value."""
+    async with asyncio.timeout(seconds):
+        while not (value := await condition()):
+            await asyncio.sleep(0.02)
+    return value
+
+
+@asynccontextmanager
+async def running(settings: Settings, builds: Sequence[Build]) -> AsyncIterator[tuple[Platform, list[Service]]]:
+    """Services with all their loops, without HTTP."""
+    platform = await open_platform(settings)
+    tasks: list[asyncio.Task[None]] = []
+    try:
+        services = [build(platform) for build in builds]
+        await install_schema(settings, services)
+        tasks = [asyncio.create_task(loop()) for loop in loops(platform, services)]
+        yield platform, services
+    finally:
+        for task in tasks:
+            task.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(*tasks, return_exceptions=True)
+        platform.pool.terminate()
