@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from registry_core.local.broker import LocalBroker, broker
 from registry_core.local.kafka import apache_kafka
-from registry_core.local.postgres import LocalPostgres, postgres
+from registry_core.local.postgres import LocalPostgres, temporary_postgres
 from registry_core.settings import Settings
 from registry_core.store import schema
 from registry_core.store.postgres import Pool
@@ -20,8 +20,8 @@ FLAVOUR = os.environ.get("HALLMARK_TEST_KAFKA", "tansu")
 
 
 @pytest.fixture(scope="session")
-async def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalPostgres]:
-    async with postgres(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+async def postgres_server() -> AsyncIterator[LocalPostgres]:
+    async with temporary_postgres() as server:
         yield server
 
 

@@ -50,7 +50,7 @@ class MemoryReader:
 async def until(condition: Callable[[], Awaitable[T]], seconds: float = 20.0) -> T:
     """Wait for a condition that other processes bring about; its first true value."""
     async with asyncio.timeout(seconds):
-        while not (value := await condition()):
+        while not (value := await condition()):  # noqa: ASYNC110 - another process brings it about
             await asyncio.sleep(0.02)
     return value
 

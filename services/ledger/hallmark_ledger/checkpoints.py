@@ -74,7 +74,7 @@ class Checkpointer:
             try:
                 await witness.keep(size, note)
             except OSError as error:
-                log.error("a witness could not keep a checkpoint", size=size, reason=repr(error))
+                log.warning("a witness could not keep a checkpoint", size=size, reason=repr(error))
         return note
 
 

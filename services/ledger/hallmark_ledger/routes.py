@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from litestar import MediaType, get
 from litestar.params import Parameter
+from registry_core.problems import invalid, not_found
 from registry_core.proofs.canonical import to_base64
 from registry_core.proofs.envelope import to_record
 from registry_core.proofs.merkle import ProofError
 from registry_core.proofs.note import Signer
-from registry_core.problems import invalid, not_found
 from registry_core.service import Platform
 
 from hallmark_ledger import log

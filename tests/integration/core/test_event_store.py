@@ -1,7 +1,7 @@
 """One suite of promises, kept by the store in PostgreSQL and by its twin in memory."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -14,6 +14,8 @@ from registry_core.store.model import MAX_BODY, EventTooLargeError
 from registry_core.store.postgres import Pool, PostgresEventStore
 from registry_core.store.sealer import Sealer
 
+Seal = Callable[[], Awaitable[None]]
+
 
 @pytest.fixture(params=["memory", "postgres"])
 def store(request: pytest.FixtureRequest) -> EventStore:
@@ -24,7 +26,7 @@ def store(request: pytest.FixtureRequest) -> EventStore:
 
 
 @pytest.fixture
-def seal(request: pytest.FixtureRequest, store: EventStore):
+def seal(request: pytest.FixtureRequest, store: EventStore) -> Seal:
     async def seal_everything() -> None:
         if isinstance(store, PostgresEventStore):
             sealer = Sealer(request.getfixturevalue("pool"), partitions=4)
@@ -127,7 +129,7 @@ async def test_a_body_above_the_limit_is_refused_and_says_what_to_do(store: Even
         await store.append(Append("p", [NewEvent(id=uuid4(), data=huge, origin=event().origin)], NONE))
 
 
-async def test_the_sealed_log_is_dense_and_keeps_each_streams_order(store: EventStore, seal) -> None:
+async def test_the_sealed_log_is_dense_and_keeps_each_streams_order(store: EventStore, seal: Seal) -> None:
     await asyncio.gather(*(store.append(Append(f"s{n % 7}", [event(n)], ANY)) for n in range(100)))
     await seal()
     log = await store.read_log(0, 1000)
@@ -137,14 +139,14 @@ async def test_the_sealed_log_is_dense_and_keeps_each_streams_order(store: Event
         assert versions == list(range(len(versions)))
 
 
-async def test_the_log_is_read_in_parts(store: EventStore, seal) -> None:
+async def test_the_log_is_read_in_parts(store: EventStore, seal: Seal) -> None:
     await store.append(Append("s", events(10), NONE))
     await seal()
     assert [e.log_index for e in await store.read_log(4, 3)] == [4, 5, 6]
     assert await store.read_log(10, 5) == []
 
 
-async def test_waiting_for_the_seal_gives_the_log_index(store: EventStore, seal) -> None:
+async def test_waiting_for_the_seal_gives_the_log_index(store: EventStore, seal: Seal) -> None:
     written = event()
     await store.append(Append("s", [written], NONE))
     await seal()

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from hallmark_ledger import bootstrap as ledger
 from registry_core.events import RecordedEvent
 from registry_core.events.versions import DependantAdded, VersionAdded
 from registry_core.handlers import Effect, Emit, Reader
@@ -15,8 +16,6 @@ from registry_core.service import Platform, Service
 from registry_core.settings import Settings
 from registry_core.store import ANY, Append
 from support import new, running, until
-
-from hallmark_ledger import bootstrap as ledger
 
 pytestmark = pytest.mark.messaging
 

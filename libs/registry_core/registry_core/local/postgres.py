@@ -24,7 +24,7 @@ import psutil
 from registry_core.local import ports
 from registry_core.local.errors import LocalStackError
 from registry_core.local.folders import built_whole, remove_leftovers
-from registry_core.local.postgres_layout import Layout, lay_out
+from registry_core.local.postgres_layout import Layout, lay_out, socket_folder
 from registry_core.local.processes import Child, PidFile, Program, run, start, tail
 
 SUPERUSER = "postgres"
@@ -192,11 +192,12 @@ async def postgres(data_dir: Path, *, port: int | None = None, durable: bool = T
         await _initialise(layout, pid_file, durable=durable)
         _set_stale_lock_aside(layout)
         _write_access_rules(layout)
-        try:
-            await server.start()
-            yield server
-        finally:
-            await server.stop()
+        with socket_folder(layout):
+            try:
+                await server.start()
+                yield server
+            finally:
+                await server.stop()
     finally:
         pid_file.release()
 

@@ -11,6 +11,8 @@ import os
 import pwd
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +59,19 @@ def lay_out(data_dir: Path) -> Layout:
     return layout
 
 
+@contextmanager
+def socket_folder(layout: Layout) -> Iterator[None]:
+    """Make the folder of the unix socket and remove it at the end. To be used by the holder of the pid file."""
+    if not layout.socket.exists():
+        layout.socket.mkdir(mode=0o700)
+        layout.give(layout.socket)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # a killed server has left its socket in it; it is used again
+            layout.socket.rmdir()
+
+
 def unprivileged_account() -> Account | None:
     """None for a normal user, who runs PostgreSQL as himself; `nobody` for root."""
     if os.geteuid() != 0:
@@ -83,11 +98,7 @@ def _lay_out(data_dir: Path) -> Layout:
     if account is not None:
         folder = _reachable_folder(folder, account)
     binaries = wheel_binaries() if account is None else _reachable_binaries(account)
-    layout = Layout(folder, binaries, account, _socket_folder(folder))
-    if not layout.socket.exists():
-        layout.socket.mkdir(mode=0o700)
-        layout.give(layout.socket)
-    return layout
+    return Layout(folder, binaries, account, _socket_folder(folder))
 
 
 def _make(folder: Path, mode: int) -> Path:

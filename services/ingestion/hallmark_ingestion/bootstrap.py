@@ -1,0 +1,18 @@
+"""Puts ingestion together."""
+
+from registry_core.events.versions import VersionAdded, VersionRegistered
+from registry_core.service import Platform, Service
+
+from hallmark_ingestion.handlers import flag_dependants, list_on_assets
+from hallmark_ingestion.inbound import make_handler
+from hallmark_ingestion.routes import ROUTES
+
+
+def build(platform: Platform) -> Service:
+    """The ingestion service."""
+    return Service(
+        name="ingestion",
+        routes=ROUTES,
+        handlers={VersionRegistered: list_on_assets, VersionAdded: flag_dependants},
+        inbound={"mlops.events": make_handler(platform)},
+    )

@@ -1,0 +1,152 @@
+"""Registering versions: pure decisions over a version's or an asset's folded state."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+from registry_core.events import Event, RecordedEvent
+from registry_core.events.versions import (
+    DependantAdded,
+    DependencyChanged,
+    MetadataAmended,
+    VersionAdded,
+    VersionRegistered,
+)
+from registry_core.problems import Problem, conflict, invalid, not_found
+from registry_core.values import Digest, File, Metadata, Ref, State, Value, content_digest, parse_ref
+from registry_core.version import Version
+
+
+class RegisterVersion(Value):
+    """What a pipeline says about a new version: its reference and its content; everything else may follow (A6)."""
+
+    ref: Ref
+    files: Annotated[tuple[File, ...], Field(max_length=10_000)] = ()
+    digest: Digest | None = None
+    """For a version of one file; with `files` it must be `content_digest(files)`."""
+    format: Annotated[str | None, Field(max_length=64)] = None
+    metadata: Metadata = Metadata()
+    source: Annotated[str | None, Field(max_length=512)] = None
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Self:
+        if not self.files and self.digest is None:
+            raise ValueError("give `files`, or `digest` for a version of one file")
+        names = [file.name for file in self.files]
+        if len(set(names)) != len(names):
+            raise ValueError("two files have the same name")
+        if self.digest and self.digest != content_digest(self.content):
+            raise ValueError(f"digest is not that of the files, which is {content_digest(self.content)}")
+        return self
+
+    @property
+    def content(self) -> tuple[File, ...]:
+        return self.files or (File(name="artifact", digest=self.digest or ""),)
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """State of one `asset:<kind>:<name>` stream: its versions, and who depends on them."""
+
+    version: int = -1
+    digests: Mapping[str, str] = field(default_factory=dict)
+    dependants: tuple[DependantAdded, ...] = ()
+
+    def evolve(self, event: RecordedEvent) -> "Asset":
+        return replace(self._after(event.data), version=event.version)
+
+    def _after(self, data: Event) -> "Asset":
+        match data:
+            case VersionAdded():
+                return replace(self, digests={**self.digests, data.ref: data.digest})
+            case DependantAdded():
+                return replace(self, dependants=(*self.dependants, data))
+            case _:
+                return self
+
+
+def register(state: Version, command: RegisterVersion, account: str) -> list[Event]:
+    """A new draft; nothing for the same content again. Raises Problem 409 for other content under the same name."""
+    if state.exists:
+        if state.digest == content_digest(command.content):
+            return []
+        raise conflict(
+            f"{command.ref} is registered with {state.digest}, and a version's content never changes",
+            "register the new content under a new version number",
+            field="/digest",
+        )
+    if command.ref in command.metadata.depends_on:
+        raise invalid("a version cannot depend on itself", field="/metadata/depends_on")
+    return [
+        VersionRegistered(
+            ref=command.ref,
+            digest=content_digest(command.content),
+            files=command.content,
+            format=command.format,
+            metadata=command.metadata,
+            registered_by=account,
+            source=command.source,
+        )
+    ]
+
+
+def amend(state: Version, changes: Mapping[str, Any]) -> list[Event]:
+    """The metadata with these fields replaced. What a version is made of is settled at registration."""
+    required(state)
+    if state.state in (State.RETIRED,):
+        raise conflict(f"{state.ref} is retired", "register a new version")
+    if "depends_on" in changes and tuple(changes["depends_on"]) != state.metadata.depends_on:
+        raise invalid("what a version depends on is part of what it is", "register a new version", field="/depends_on")
+    metadata = Metadata.model_validate({**state.metadata.model_dump(), **changes})
+    return [MetadataAmended(ref=state.ref, metadata=metadata)] if metadata != state.metadata else []
+
+
+def required(state: Version) -> Version:
+    """Raises Problem 404 for a version that nobody registered."""
+    if not state.exists:
+        raise not_found("this version", "register it first: `hallmark register`")
+    return state
+
+
+def declared_file(state: Version, name: str) -> File:
+    """The file of that name. Raises Problem 404 with the names there are."""
+    required(state)
+    for file in state.files:
+        if file.name == name:
+            return file
+    names = ", ".join(file.name for file in state.files[:20])
+    raise Problem(404, "not-found", f"{state.ref} has no file {name!r}", fix=f"its files are: {names}")
+
+
+def changed_dependencies(asset: Asset, added: VersionAdded) -> list[DependencyChanged]:
+    """Who has to hear that a newer version of what they depend on exists (mission A2)."""
+    return [
+        DependencyChanged(
+            ref=dependant.dependant, dependency=dependant.depends_on, newer=added.ref, newer_digest=added.digest
+        )
+        for dependant in asset.dependants
+        if dependant.depends_on != added.ref and _is_newer(added.ref, dependant.depends_on)
+    ]
+
+
+def _is_newer(ref: str, than: str) -> bool:
+    return _precedence(parse_ref(ref).version) > _precedence(parse_ref(than).version)
+
+
+def _precedence(version: str) -> tuple[Any, ...]:
+    """Semantic Versioning 2.0.0, section 11: a pre-release comes before its release."""
+    core, _, pre = version.split("+", 1)[0].partition("-")
+    identifiers = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in pre.split(".")] if pre else []
+    return (*map(int, core.split(".")), not pre, identifiers)
+
+
+def event_key(source: str, event_id: str) -> str:
+    """CloudEvents 1.0: source and id together identify an event."""
+    return hashlib.sha256(json.dumps([source, event_id]).encode()).hexdigest()
+
+
+def distinct(refs: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(refs))

@@ -1,0 +1,141 @@
+"""Accounts, roles, tokens and signing keys. All of it is events; only administrators change it."""
+
+import base64
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from litestar import delete, get, post, put
+from pydantic import Field, StringConstraints
+from registry_core.events import Event
+from registry_core.events.governance import AccountCreated, RolesChanged, SigningKeyRegistered, TokenRevoked
+from registry_core.handlers import load
+from registry_core.http import Caller
+from registry_core.identity import Account, account_stream, new_token
+from registry_core.problems import conflict, forbidden, invalid, not_found
+from registry_core.proofs.keys import key_id
+from registry_core.values import Account as AccountId
+from registry_core.values import Value
+
+Role = Annotated[str, StringConstraints(pattern=r"^(viewer|contributor|manager|admin|auditor|reviewer:[a-z]{1,32})$")]
+
+
+class NewAccount(Value):
+    account: AccountId
+    kind: Literal["human", "service"] = "human"
+    person: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """Several accounts of one human carry the same; default: the account's own name."""
+    display_name: Annotated[str, Field(max_length=128)] = ""
+    roles: tuple[Role, ...] = ()
+
+
+class NewRoles(Value):
+    roles: tuple[Role, ...]
+
+
+class NewToken(Value):
+    label: Annotated[str, Field(max_length=128)] = ""
+    expires_at: datetime | None = None
+
+
+class NewSigningKey(Value):
+    public_key: Annotated[str, Field(max_length=64)]
+    purpose: Literal["review", "provenance"]
+
+
+@get("/v1/whoami", action="read")
+async def whoami(caller: Caller) -> dict[str, Any]:
+    """The calling account."""
+    account = caller.account
+    return {"account": account.account, "kind": account.kind, "person": account.person, "roles": sorted(account.roles)}
+
+
+@post("/v1/accounts", action="identity")
+async def create_account(data: NewAccount, caller: Caller) -> dict[str, Any]:
+    """A human's or a pipeline's account."""
+    if data.account.startswith(("service:", "kafka:")):
+        raise invalid("names that begin with service: and kafka: are Hallmark's own", "take another", field="/account")
+    created = AccountCreated(
+        account=data.account, kind=data.kind, person=data.person or data.account,
+        display_name=data.display_name or data.account,
+    )  # fmt: skip
+
+    def decide(state: Account) -> list[Event]:
+        if state.version >= 0:
+            raise conflict(f"the account {data.account} exists", "change its roles, or take another name")
+        return [created, RolesChanged(account=data.account, roles=data.roles)]
+
+    written = await caller.decide(account_stream(data.account), Account(), decide)
+    return written.document(account=data.account)
+
+
+@put("/v1/accounts/{account:str}/roles", action="identity")
+async def change_roles(account: str, data: NewRoles, caller: Caller) -> dict[str, Any]:
+    """Replace the account's roles."""
+
+    def decide(state: Account) -> list[Event]:
+        changed = _known(state).roles != frozenset(data.roles)
+        return [RolesChanged(account=account, roles=data.roles)] if changed else []
+
+    return (await caller.decide(account_stream(account), Account(), decide)).document(account=account)
+
+
+@post("/v1/accounts/{account:str}/tokens", action="identity")
+async def issue_token(account: str, data: NewToken, caller: Caller) -> dict[str, Any]:
+    """A token, shown this once. Asking again with the same Idempotency-Key does not show it again."""
+    text, issued = new_token(account, data.expires_at, data.label)
+    written = await caller.decide(account_stream(account), Account(), lambda state: [issued] if _known(state) else [])
+    state = await load(caller.platform.reader, Account(), account_stream(account))
+    if issued.token_id not in state.tokens:
+        raise conflict("a token was issued for this Idempotency-Key before", "revoke that one and ask with a new key")
+    return written.document(account=account, token=text, token_id=issued.token_id)
+
+
+@delete("/v1/accounts/{account:str}/tokens/{token_id:str}", action="identity", status_code=200)
+async def revoke_token(account: str, token_id: str, caller: Caller) -> dict[str, Any]:
+    """From now on (within a second) the token opens nothing."""
+
+    def decide(state: Account) -> list[Event]:
+        if token_id not in _known(state).tokens:
+            raise not_found(f"token {token_id} of {account}", "list what the account has, or it is revoked already")
+        return [TokenRevoked(account=account, token_id=token_id)]
+
+    return (await caller.decide(account_stream(account), Account(), decide)).document(token_id=token_id)
+
+
+@post("/v1/accounts/{account:str}/signing-keys", action="read")
+async def register_signing_key(account: str, data: NewSigningKey, caller: Caller) -> dict[str, Any]:
+    """An Ed25519 public key with which the account signs. Everybody registers only their own."""
+    if caller.name != account and not caller.account.may("identity"):
+        raise forbidden(
+            f"{caller.name} may not register keys of {account}", "register your own, or ask an administrator"
+        )
+    if data.purpose == "provenance" and not caller.account.may("identity"):
+        raise forbidden("whose provenance is trusted is for administrators to say", "ask one to register this key")
+    event = _key_event(account, data)
+
+    def decide(state: Account) -> list[Event]:
+        return [] if event.key_id in _known(state).signing_keys else [event]
+
+    return (await caller.decide(account_stream(account), Account(), decide)).document(key_id=event.key_id)
+
+
+def _key_event(account: str, data: NewSigningKey) -> SigningKeyRegistered:
+    try:
+        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(data.public_key, validate=True))
+    except ValueError as error:
+        raise invalid(
+            f"not an Ed25519 public key: {error}", "send base64 of the 32 raw bytes", field="/public_key"
+        ) from error
+    return SigningKeyRegistered(
+        account=account, key_id=key_id(public), public_key=data.public_key, purpose=data.purpose
+    )
+
+
+def _known(state: Account) -> Account:
+    if state.version < 0:
+        raise not_found("this account", "create it first: `hallmark account create`")
+    return state
+
+
+ROUTES = [whoami, create_account, change_roles, issue_token, revoke_token, register_signing_key]

@@ -1,0 +1,135 @@
+"""Drafts, their files and their evidence."""
+
+from typing import Annotated, Any
+
+from litestar import Request, get, patch, post, put
+from litestar.params import Parameter
+from registry_core.events.evidence import EvidenceAttached
+from registry_core.events.versions import ArtifactStored
+from registry_core.handlers import load
+from registry_core.http import Caller
+from registry_core.objects import EVIDENCE_LIMIT
+from registry_core.problems import Problem, invalid
+from registry_core.service import Platform
+from registry_core.values import EvidenceType, Metadata, parse_ref
+from registry_core.version import Version
+
+from hallmark_ingestion.domain import RegisterVersion, amend, declared_file, register, required
+
+AnyRequest = Request[Any, Any, Any]
+
+
+def checked(ref: str) -> str:
+    """Raises Problem for what is no version reference."""
+    try:
+        parse_ref(ref)
+    except ValueError as error:
+        raise invalid(str(error), "write kind:name@semver", field="ref") from error
+    return ref
+
+
+@post("/v1/versions", action="register")
+async def register_version(data: RegisterVersion, caller: Caller) -> dict[str, Any]:
+    """Register a draft. The same content again answers the same; other content under the name is a conflict."""
+    written = await caller.decide(data.ref, Version(), lambda state: register(state, data, caller.name))
+    state = await load(caller.platform.reader, Version(), data.ref)
+    return written.document(ref=data.ref, digest=state.digest, stream_version=state.version)
+
+
+@get("/v1/versions/{ref:str}", action="read")
+async def read_version(ref: str, platform: Platform) -> dict[str, Any]:
+    """The version's state now, folded from its own events; `stream_version` is what If-Match takes."""
+    return describe(required(await load(platform.reader, Version(), checked(ref))))
+
+
+def describe(state: Version) -> dict[str, Any]:
+    """The folded state as a document."""
+    return {
+        "ref": state.ref,
+        "state": state.state,
+        "stream_version": state.version,
+        "digest": state.digest,
+        "format": state.format,
+        "files": [file.model_dump() | {"uri": state.stored.get(file.name)} for file in state.files],
+        "metadata": state.metadata.model_dump(mode="json"),
+        "registered_by": state.registered_by,
+        "replacement": state.replacement,
+        "evidence": [item.model_dump(mode="json") for item in state.evidence],
+        "scans": [item.model_dump(mode="json") for item in state.scans.values()],
+        "dependencies": state.dependencies.model_dump(mode="json") if state.dependencies else None,
+        "provenance": state.provenance.model_dump(mode="json") if state.provenance else None,
+        "evaluations": [item.model_dump(mode="json") for item in state.evaluations.values()],
+        "vulnerabilities": [item.model_dump(mode="json") for item in state.vulnerabilities.values()],
+        "changed_dependencies": [item.model_dump(mode="json") for _, item in state.changed_dependencies],
+        "pending_checks": state.pending_checks(),
+        "open_promotions": sorted(state.open_promotions),
+        "approvals": [
+            {
+                "promotion": item.promotion,
+                "context": item.context.model_dump(),
+                "environment": item.environment,
+                "expires_at": item.expires_at,
+                "ended": item.ended,
+            }
+            for item in state.approvals
+        ],
+        "clocks": [item.model_dump(mode="json") for item in state.clocks.values()],
+        "deployments": [item.model_dump(mode="json") for item in state.deployments],
+    }
+
+
+@patch("/v1/versions/{ref:str}/metadata", action="register")
+async def amend_metadata(ref: str, data: Metadata, caller: Caller) -> dict[str, Any]:
+    """Complete or correct the fields that are sent; the others stay."""
+    changes = data.model_dump(include=data.model_fields_set)
+    written = await caller.decide(checked(ref), Version(), lambda state: amend(state, changes))
+    return written.document(ref=ref)
+
+
+@put("/v1/versions/{ref:str}/files/{name:path}", action="register", request_max_body_size=None)
+async def store_file(ref: str, name: str, request: AnyRequest, caller: Caller) -> dict[str, Any]:
+    """Upload one declared file. It is hashed while it flows in and kept only if it is what was registered."""
+    platform = caller.platform
+    file = declared_file(await load(platform.reader, Version(), checked(ref)), name.lstrip("/"))
+    if not await platform.objects.has(file.digest):
+        await platform.objects.put_stream(file.digest, request.stream(), platform.settings.max_artifact_bytes)
+    stored = ArtifactStored(ref=ref, file=file, uri=platform.objects.uri(file.digest))
+
+    def decide(state: Version) -> list[ArtifactStored]:
+        return [] if file.name in state.stored else [stored]
+
+    written = await caller.decide(ref, Version(), decide)
+    return written.document(file=file.name, digest=file.digest, uri=stored.uri)
+
+
+@post("/v1/versions/{ref:str}/evidence", action="register", request_max_body_size=EVIDENCE_LIMIT)
+async def attach_evidence(
+    ref: str,
+    request: AnyRequest,
+    caller: Caller,
+    evidence_type: Annotated[EvidenceType, Parameter(query="type")],
+) -> dict[str, Any]:
+    """Attach a document of up to 32 MiB; it is kept by digest, and checks start by themselves."""
+    body = await request.body()
+    if not body:
+        raise Problem(400, "invalid", "the body is empty", fix="send the document as the request's body")
+    required(await load(caller.platform.reader, Version(), checked(ref)))
+    digest = await caller.platform.objects.put(body)
+    media_type = request.headers.get("content-type", "application/octet-stream").partition(";")[0]
+
+    def decide(state: Version) -> list[EvidenceAttached]:
+        newest = state.of_type(evidence_type)[-1:]
+        if [item.digest for item in newest] == [digest]:
+            return []
+        return [
+            EvidenceAttached(
+                ref=ref, evidence_type=evidence_type, digest=digest, media_type=media_type, size=len(body),
+                subject_digest=state.digest, attached_by=caller.name,
+            )
+        ]  # fmt: skip
+
+    written = await caller.decide(ref, Version(), decide)
+    return written.document(ref=ref, type=evidence_type, digest=digest)
+
+
+ROUTES = [register_version, read_version, amend_metadata, store_file, attach_evidence]

@@ -1,0 +1,110 @@
+"""A small sealed log to make packs of."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from uuid import UUID, uuid5
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from registry_core.events.base import NAMESPACE, RecordedEvent
+from registry_core.proofs.dsse import sign
+from registry_core.proofs.envelope import leaf_bytes
+from registry_core.proofs.merkle import TreeHead, leaf_hash
+from registry_core.proofs.note import Signer, sign_checkpoint
+from registry_core.proofs.pack import Header, PackWriter
+from registry_core.proofs.tiles import plan_inclusion
+
+START = datetime(2026, 11, 21, 10, tzinfo=UTC)
+ORIGIN = "hallmark.example/log"
+
+
+def make_event(index: int, **changes: object) -> RecordedEvent:
+    body = f'{{"number":{index}}}'.encode()
+    event = RecordedEvent(
+        id=uuid5(NAMESPACE, str(index)),
+        stream="model:credit-risk@1.0.0",
+        version=index,
+        type="io.hallmark.version.registered.v1",
+        body=body,
+        body_sha256=sha256(body).digest(),
+        actor="alice",
+        occurred_at=START + timedelta(seconds=index),
+        recorded_at=START + timedelta(seconds=index, microseconds=7),
+        correlation_id=UUID(int=index),
+        causation_id=UUID(int=index + 1) if index % 2 else None,
+        traceparent="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" if index % 3 else None,
+        log_index=index,
+    )
+    return replace(event, **changes, _decoded=[])
+
+
+@dataclass(frozen=True)
+class Log:
+    """Events, the log's key and an approver's key."""
+
+    events: tuple[RecordedEvent, ...]
+    signer: Signer
+    approver: Ed25519PrivateKey
+
+    @property
+    def leaves(self) -> list[bytes]:
+        return [leaf_hash(leaf_bytes(event)) for event in self.events]
+
+    def checkpoint(self, size: int) -> str:
+        return sign_checkpoint(self.signer.name, size, TreeHead().append(self.leaves[:size])[0].root, self.signer)
+
+    def decision(self) -> dict[str, object]:
+        return sign(b'{"approved":true}', "application/vnd.hallmark.decision+json", self.approver)
+
+    def header(self, kind: str) -> Header:
+        return Header(kind, "model:credit-risk@1.0.0", START, self.signer.name, (self.signer.vkey,))
+
+    def export(self, *checkpoints: int) -> bytes:
+        """A pack of the whole log, with checkpoints at these sizes and at the end."""
+        stream = io.BytesIO()
+        writer = PackWriter(stream, self.header("log"), self.signer)
+        for index, event in enumerate(self.events):
+            if index in checkpoints:
+                writer.add_checkpoint(self.checkpoint(index))
+            writer.add_event(event)
+        writer.add_checkpoint(self.checkpoint(len(self.events)))
+        writer.finish()
+        return stream.getvalue()
+
+    def evidence(self, *indexes: int) -> bytes:
+        """A pack of chosen events with a blob and a decision."""
+        stream, size = io.BytesIO(), len(self.events)
+        hashes = {(0, index): leaf for index, leaf in enumerate(self.leaves)}
+        writer = PackWriter(stream, self.header("evidence"), self.signer)
+        writer.add_checkpoint(self.checkpoint(size))
+        for index in indexes:
+            writer.add_event(self.events[index], plan_inclusion(index, size).compute(hashes))
+        writer.add_blob(b'{"bomFormat":"CycloneDX"}', "application/vnd.cyclonedx+json")
+        writer.add_decision(self.decision(), [self.approver.public_key()])
+        writer.finish()
+        return stream.getvalue()
+
+
+@pytest.fixture(scope="session")
+def make_log() -> Callable[..., Log]:
+    """`make_log(size, seed)`; the same seed gives the same keys."""
+
+    def make(size: int, seed: int = 1) -> Log:
+        key, approver = (Ed25519PrivateKey.from_private_bytes(bytes([seed, n] * 16)) for n in (1, 2))
+        return Log(tuple(map(make_event, range(size))), Signer(ORIGIN, key), approver)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def log(make_log: Callable[..., Log]) -> Log:
+    return make_log(7)
+
+
+@pytest.fixture(scope="session")
+def event_of() -> Callable[..., RecordedEvent]:
+    """`event_of(index, **changes)`: a sealed event."""
+    return make_event
