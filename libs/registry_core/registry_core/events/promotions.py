@@ -61,7 +61,7 @@ class ReviewOpened(Event, type="io.hallmark.promotion.review-opened.v1", family=
 
 
 class ReviewRecorded(Event, type="io.hallmark.promotion.review-recorded.v1", family="promotions"):
-    """A reviewer's signed statement (DSSE over the statement in `domain.review_statement`)."""
+    """A reviewer's signed statement (DSSE over the statement in `hallmark_approval.review.review_statement`)."""
 
     promotion: str
     ref: Ref

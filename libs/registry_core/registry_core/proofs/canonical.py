@@ -8,6 +8,12 @@ import base64
 import json
 from typing import Any, NoReturn
 
+
+def _refuse_float(text: str) -> NoReturn:
+    raise ValueError(f"the number {text[:40]} is not an integer")
+
+
+_DECODER = json.JSONDecoder(parse_float=_refuse_float, parse_constant=_refuse_float)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
@@ -22,7 +28,7 @@ def canonical_json(value: Any) -> bytes:
 def parse_json(data: bytes) -> Any:
     """Any JSON without floats; whether it is canonical is told by encoding it again. Raises ValueError."""
     try:
-        return json.loads(data.decode(), parse_float=_refuse_float, parse_constant=_refuse_float)
+        return _DECODER.decode(data.decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
 
@@ -48,13 +54,14 @@ def to_base64(data: bytes) -> str:
     return base64.b64encode(data).decode()
 
 
+def decode_base64(text: str) -> bytes:
+    """As `from_base64`, but leaves it to the caller to compare the spelling."""
+    return base64.b64decode(text, validate=True)
+
+
 def from_base64(text: str) -> bytes:
     """The inverse of `to_base64`; any other spelling of the same bytes raises ValueError."""
-    data = base64.b64decode(text, validate=True)
+    data = decode_base64(text)
     if to_base64(data) != text:
         raise ValueError("not the canonical base64 of its bytes")
     return data
-
-
-def _refuse_float(text: str) -> NoReturn:
-    raise ValueError(f"the number {text[:40]} is not an integer")

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from registry_core.events.base import RecordedEvent
-from registry_core.proofs.canonical import from_base64, take, take_count, to_base64
+from registry_core.proofs.canonical import decode_base64, take, take_count, to_base64
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
@@ -62,7 +62,8 @@ def from_record(record: dict[str, Any]) -> RecordedEvent:
     """
     event = parse_record(record)
     written = to_record(event)
-    if strange := sorted(name for name in record.keys() | written.keys() if record.get(name) != written.get(name)):
+    names = record.keys() | written.keys()
+    if strange := sorted(name for name in names if record.get(name, ...) != written.get(name, ...)):
         raise ValueError(f"the record is not in its canonical form: {', '.join(strange)}")
     return event
 
@@ -75,7 +76,7 @@ def parse_record(record: dict[str, Any]) -> RecordedEvent:
         stream=take(record, "stream", str),
         version=take_count(record, "version"),
         type=take(record, "type", str),
-        body=None if body is None else from_base64(take(record, "body", str)),
+        body=None if body is None else decode_base64(take(record, "body", str)),
         body_sha256=bytes.fromhex(take(record, "body_sha256", str)),
         actor=take(record, "actor", str),
         occurred_at=parse_rfc3339(take(record, "occurred_at", str)),

@@ -1,5 +1,6 @@
 """The lines of a pack: what each holds, how it is written, and how it is read back exactly as it was written."""
 
+import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +8,7 @@ from typing import Any, Literal, cast, get_args
 from zlib import crc32
 
 from registry_core.events.base import RecordedEvent
-from registry_core.proofs.canonical import canonical_json, from_base64, parse_json, take, take_count, to_base64
+from registry_core.proofs.canonical import canonical_json, decode_base64, parse_json, take, take_count, to_base64
 from registry_core.proofs.envelope import leaf_and_record_bytes, parse_record, parse_rfc3339, rfc3339
 
 LONGEST_LINE = 32 * 1024 * 1024
@@ -110,20 +111,23 @@ def read_line(raw: bytes) -> tuple[int, Item]:
 
 def _content(number: int, item: Item) -> bytes:
     """The line behind its checksum, which sorts before every other member."""
-    if isinstance(item, EventItem):
-        hashes = ",".join(f'"{to_base64(hash_)}"' for hash_ in item.proof or ())
-        proof = "" if item.proof is None else f'"proof":[{hashes}],'
-        return b'"item":"event","line":%d,%b"record":%b}' % (number, proof.encode(), item.record)
-    return canonical_json({**_fields(item), "line": number})[1:]
+    match item:
+        case EventItem():
+            hashes = ",".join(f'"{to_base64(hash_)}"' for hash_ in item.proof or ())
+            proof = "" if item.proof is None else f'"proof":[{hashes}],'
+            return b'"item":"event","line":%d,%b"record":%b}' % (number, proof.encode(), item.record)
+        case BlobItem(data, media_type, digest):  # by hand, since encoding megabytes as JSON takes longer than hashing
+            about = canonical_json({"digest": digest, "item": "blob", "line": number, "media_type": media_type})
+            return b'"data":"%b",%b' % (base64.b64encode(data), about[1:])
+        case _:
+            return canonical_json({**_fields(item), "line": number})[1:]
 
 
-def _fields(item: Header | BlobItem | CheckpointItem | DecisionItem | EndItem) -> dict[str, Any]:
+def _fields(item: Header | CheckpointItem | DecisionItem | EndItem) -> dict[str, Any]:
     match item:
         case Header(kind, subject, made_at, origin, vkeys):
             about = {"kind": kind, "subject": subject, "made_at": rfc3339(made_at)}
             return {"hallmark": FORMAT, **about, "origin": origin, "vkeys": list(vkeys)}
-        case BlobItem(data, media_type, digest):
-            return {"item": "blob", "data": to_base64(data), "media_type": media_type, "digest": digest}
         case CheckpointItem(note):
             return {"item": "checkpoint", "note": note}
         case DecisionItem(envelope, keys):
@@ -137,10 +141,10 @@ def _item(fields: dict[str, Any]) -> Item:
         case None:
             return _header(fields)
         case "event":
-            proof = None if fields.get("proof") is None else [*map(from_base64, _texts(fields, "proof"))]
+            proof = None if fields.get("proof") is None else [*map(decode_base64, _texts(fields, "proof"))]
             return EventItem.of(parse_record(take(fields, "record", dict)), proof)
         case "blob":
-            data = from_base64(take(fields, "data", str))
+            data = decode_base64(take(fields, "data", str))
             return BlobItem(data, take(fields, "media_type", str), take(fields, "digest", str))
         case "checkpoint":
             return CheckpointItem(take(fields, "note", str))

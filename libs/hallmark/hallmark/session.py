@@ -1,0 +1,142 @@
+"""The connection: authentication, retries up to a deadline, downloads. Blocking; an async twin shares `wire`."""
+
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+import httpx
+
+from hallmark import credentials, wire
+from hallmark.errors import HallmarkError, UnreachableError
+from hallmark.wire import Call
+
+Progress = Callable[[int], None]
+"""Called with the bytes moved since the last call; a negative number when an attempt begins anew."""
+T = TypeVar("T")
+
+_TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0, write=60.0)
+_CHUNK: Final = 1024 * 1024
+_PERMANENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
+"""Transport errors that the caller has to mend."""
+
+
+class _BusyError(Exception):
+    """An answer that stands for no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """For how long a call is sent again, and how time passes (tests bring their own)."""
+
+    seconds: float = 60.0
+    notice: Callable[[str], None] = lambda reason: None
+    """Told the reason of the first failure of each call."""
+    sleep: Callable[[float], None] = time.sleep
+    clock: Callable[[], float] = time.monotonic
+
+
+class Session:
+    """One server as one account. Thread-safe, as httpx's client is."""
+
+    def __init__(
+        self,
+        url: str | None = None,
+        token: str | None = None,
+        *,
+        retry: Retry | None = None,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        known = credentials.resolve(url, token)
+        self.url, self._retry = known.url, retry or Retry()
+        headers = {"Authorization": f"Bearer {known.token}"} if known.token else {}
+        try:
+            self._http = httpx.Client(base_url=known.url, headers=headers, timeout=_TIMEOUT, transport=transport)
+        except (httpx.InvalidURL, UnicodeError) as error:
+            raise _bad_url(known.url, error) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    def send(self, call: Call) -> Any:
+        """The parsed answer. Raises HallmarkError for a refusal, UnreachableError for none."""
+        return self._retrying(lambda: self._send_once(call))
+
+    def download(self, call: Call, path: Path, progress: Progress | None = None) -> Path:
+        """Write the answer to a file, whole or not at all. Raises as `send`, and OSError."""
+        return self._retrying(lambda: self._download_once(call, path, progress or (lambda _: None)))
+
+    def _retrying(self, attempt: Callable[[], T]) -> T:
+        begun, noticed = self._retry.clock(), False
+        for pause in wire.pauses():
+            try:
+                return attempt()
+            except _PERMANENT as error:
+                raise _bad_url(self.url, error) from error
+            except (httpx.TransportError, _BusyError) as error:
+                reason = str(error) or type(error).__name__
+                if self._retry.clock() - begun + pause > self._retry.seconds:
+                    raise UnreachableError(self.url, reason, self._retry.seconds) from error
+                if not noticed:
+                    self._retry.notice(reason)
+                noticed = True
+            self._retry.sleep(pause)
+        raise AssertionError("pauses never end")
+
+    def _send_once(self, call: Call) -> Any:
+        response = self._http.send(self._request(call))
+        _check(response)
+        return wire.answer(response.content, response.headers.get("content-type", ""))
+
+    def _download_once(self, call: Call, path: Path, progress: Progress) -> Path:
+        response = self._http.send(self._request(call), stream=True)
+        try:
+            if not response.is_success:
+                response.read()
+            _check(response)
+            return _write_whole(response, path, progress)
+        finally:
+            response.close()
+
+    def _request(self, call: Call) -> httpx.Request:
+        content = call.content() if callable(call.content) else call.content
+        return self._http.build_request(
+            call.method, call.path, params=call.params, headers=call.headers, content=content
+        )
+
+
+def _check(response: httpx.Response) -> None:
+    if response.status_code in wire.BUSY:
+        raise _BusyError(f"it answered {response.status_code}")
+    if not response.is_success:
+        raise wire.refusal(response.status_code, response.content)
+
+
+def _write_whole(response: httpx.Response, path: Path, progress: Progress) -> Path:
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    half, moved = Path(name), 0
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            for chunk in response.iter_bytes(_CHUNK):
+                file.write(chunk)
+                moved += len(chunk)
+                progress(len(chunk))
+        half.replace(path)
+    except BaseException:
+        progress(-moved)
+        half.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _bad_url(url: str, error: Exception) -> HallmarkError:
+    return HallmarkError("Bad address", f"{url!r} is no usable address: {error}", fix="write e.g. http://127.0.0.1:8080")

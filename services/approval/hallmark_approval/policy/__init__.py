@@ -1,0 +1,19 @@
+"""Policy as code: packs of CEL rules over closed facts (mission D1-D6)."""
+
+from hallmark_approval.policy.evaluation import Evaluation, blocks, evaluate
+from hallmark_approval.policy.facts import Facts, GrantedException, missing_fields
+from hallmark_approval.policy.pack import Pack, PackError, Problem, baseline_pack, load_pack
+
+__all__ = [
+    "Evaluation",
+    "Facts",
+    "GrantedException",
+    "Pack",
+    "PackError",
+    "Problem",
+    "baseline_pack",
+    "blocks",
+    "evaluate",
+    "load_pack",
+    "missing_fields",
+]
