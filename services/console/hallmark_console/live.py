@@ -1,0 +1,81 @@
+"""Live subscriptions: a view's changed rows as server-sent events (WHATWG HTML, section 9.2)."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing, suppress
+from typing import Final
+
+import structlog
+from litestar.response.sse import ServerSentEventMessage
+from litestar.response.streaming import ASGIStreamingResponse
+from litestar.types import Receive, Send
+from registry_core.notifier import PROJECTED, Notifier
+from registry_core.projections import Row
+from registry_core.store.postgres import TRANSIENT, Pool
+
+from hallmark_console.catalogue import Filter, View
+from hallmark_console.views import read_rows
+
+log = structlog.get_logger()
+
+BATCH: Final = 500
+HEARTBEAT: Final = 10.0
+"""Seconds of silence after which a comment is sent, and the database asked without having been told to."""
+RETRY: Final = 2000
+"""Milliseconds that a browser waits before it connects anew."""
+
+
+class LiveResponse(ASGIStreamingResponse):
+    """A stream of server-sent events that takes being stopped (server shutdown) as its ordinary end."""
+
+    def __init__(self, messages: AsyncIterator[ServerSentEventMessage]) -> None:
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        super().__init__(iterator=_encoded(messages), media_type="text/event-stream", headers=headers)
+
+    async def send_body(self, send: Send, receive: Receive) -> None:
+        with suppress(asyncio.CancelledError):
+            await super().send_body(send, receive)
+
+
+async def _encoded(messages: AsyncIterator[ServerSentEventMessage]) -> AsyncIterator[bytes]:
+    """Ends where the messages end, or where it is cancelled: the client sees a complete answer either way."""
+    with suppress(asyncio.CancelledError):
+        async for message in messages:
+            yield message.encode()
+
+
+async def changes(
+    pool: Pool, notifier: Notifier, view: View, after: int, *, matching: Filter, allowed: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[ServerSentEventMessage]:
+    """Every row changed after a log index, now and from now on, for as long as `allowed` says so."""
+    yield ServerSentEventMessage(data=None, comment=f"{view.name} after {after}", retry=RETRY)
+    with closing(notifier.subscribe(PROJECTED)) as projected:
+        try:
+            while await allowed():
+                rows = await read_rows(pool, view, after, BATCH, matching)
+                for message in messages_of(rows):
+                    yield message
+                if rows:
+                    after = rows[-1]["log_index"]
+                elif await _silent(projected.wait):
+                    yield ServerSentEventMessage(data=None, comment="still here")
+        except TRANSIENT as error:
+            log.warning("live subscription ends; its client will connect anew", view=view.name, reason=repr(error))
+
+
+def messages_of(rows: list[Row]) -> list[ServerSentEventMessage]:
+    """One message per row. Of rows with one log index only the last carries it as id: whoever resumes gets them all."""
+    following = [row["log_index"] for row in rows[1:]]
+    return [
+        ServerSentEventMessage(data=json.dumps(row), id=None if row["log_index"] == next_index else row["log_index"])
+        for row, next_index in zip(rows, [*following, None], strict=True)
+    ]
+
+
+async def _silent(wait: Callable[[float], Awaitable[None]]) -> bool:
+    """Wait for the next change of any view; whether a heartbeat is due."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    await wait(HEARTBEAT)
+    return loop.time() - began >= HEARTBEAT

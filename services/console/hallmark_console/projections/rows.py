@@ -1,0 +1,57 @@
+"""What every fold here needs: the typed event if it can be had, and rows that PostgreSQL can keep.
+
+A projection sees every event there ever was, hostile ones and erased ones too, and must survive them all: an exception
+in a fold would stop the view for ever.
+"""
+
+import hashlib
+import json
+import math
+from typing import Any
+
+from pydantic import ValidationError
+from registry_core.events import Event, RecordedEvent, UnknownEventTypeError
+from registry_core.values import parse_ref
+
+KEY_LIMIT = 1000
+"""Bytes of a row's key; a PostgreSQL B-tree entry holds about 2,700."""
+
+
+def data_of(event: RecordedEvent) -> Event | None:
+    """The typed body; None when it was erased, or when this build does not know its type."""
+    try:
+        return event.data
+    except (UnknownEventTypeError, ValidationError):
+        return None
+
+
+def version_of(event: RecordedEvent) -> str | None:
+    """The version whose own stream holds the event, if it is such a stream."""
+    try:
+        parse_ref(event.stream)
+    except ValueError:
+        return None
+    return event.stream
+
+
+def row_key(*parts: str) -> str:
+    """One key from several texts of any length and content."""
+    plain = " ".join(parts)
+    if len(plain.encode()) <= KEY_LIMIT and "\x00" not in plain:
+        return plain
+    return f"sha256:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
+
+
+def storable(value: Any) -> Any:
+    """The same value without what `jsonb` refuses: U+0000 in texts, numbers that are not finite."""
+    match value:
+        case str():
+            return value.replace("\x00", "\ufffd")
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {storable(key): storable(item) for key, item in value.items()}
+        case list() | tuple():
+            return [storable(item) for item in value]
+        case _:
+            return value

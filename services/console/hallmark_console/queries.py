@@ -1,0 +1,143 @@
+"""What the pages ask of the views."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from registry_core.projections import Row
+from registry_core.store.postgres import Pool
+
+from hallmark_console.portfolio import EXPIRES_SOON
+
+PAGE_SIZE: Final = 100
+TIMELINE_SIZE: Final = 100
+DECIDED_SIZE: Final = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What the portfolio is narrowed to; empty texts narrow nothing. `page` counts from 1."""
+
+    q: str = ""
+    state: str = ""
+    kind: str = ""
+    risk: str = ""
+    page: int = 1
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        return tuple(text.replace("\x00", "") for text in (self.q.strip(), self.state, self.kind, self.risk))
+
+
+_MATCHING: Final = """
+    ($1 = '' or position(lower($1) in lower(concat_ws(' ', ref, owner, purpose))) > 0)
+    and ($2 = '' or state = $2) and ($3 = '' or kind = $3) and ($4 = '' or risk_tier = $4)"""
+
+
+async def _rows(pool: Pool, sql: str, *arguments: Any) -> list[Row]:
+    found = await pool.fetch(f"select to_jsonb(t) as row from ({sql}) t", *arguments)
+    return [json.loads(row["row"]) for row in found]
+
+
+async def state_counts(pool: Pool) -> dict[str, int]:
+    """Versions by state."""
+    rows = await pool.fetch("select state, count(*) as n from views.version_overview group by state")
+    return {row["state"]: row["n"] for row in rows}
+
+
+async def coverage(pool: Pool) -> Row:
+    """How many of the versions that are not retired have what promotion asks for."""
+    (row,) = await _rows(
+        pool,
+        """select count(*) as versions, count(distinct (kind, name)) as assets,
+                  count(owner) as owned,
+                  count(*) filter (where sbom_matched) as sbom,
+                  count(*) filter (where provenance_verified) as provenance,
+                  count(*) filter (where scan_verdict = 'clean') as scanned,
+                  count(*) filter (where evaluations_passed > 0 and evaluations_failed = 0) as evaluated
+             from views.version_overview where state <> 'retired'""",
+    )
+    return row
+
+
+async def wanting_attention(pool: Pool, now: datetime) -> list[Row]:
+    """Rows that `portfolio.attention` may find something in; at most 200."""
+    return await _rows(
+        pool,
+        """select * from views.version_overview
+            where state <> 'retired'
+              and (open_critical > 0 or scan_verdict = 'malicious' or clocks <> '[]'
+                   or (owner is null and state in ('approved', 'deprecated'))
+                   or exists (select from jsonb_array_elements(approvals) a
+                               where (a->>'expires_at')::timestamptz < $1))
+            order by open_critical desc, updated_at desc limit 200""",
+        now + EXPIRES_SOON,
+    )
+
+
+async def versions(pool: Pool, search: Search) -> tuple[list[Row], int]:
+    """One page of the portfolio, newest change first, and how many versions match in all."""
+    arguments = search.arguments
+    total = await pool.fetchval(f"select count(*) from views.version_overview where {_MATCHING}", *arguments)
+    rows = await _rows(
+        pool,
+        f"""select * from views.version_overview where {_MATCHING}
+             order by updated_at desc, ref limit $5 offset $6""",
+        *arguments, PAGE_SIZE, (search.page - 1) * PAGE_SIZE,
+    )  # fmt: skip
+    return rows, int(total)
+
+
+async def timeline(pool: Pool, ref: str, before: int | None = None) -> list[Row]:
+    """What happened to a version, newest first, up to TIMELINE_SIZE rows before a log index."""
+    return await _rows(
+        pool,
+        """select * from views.version_timeline where ref = $1 and ($2::bigint is null or log_index < $2)
+            order by log_index desc limit $3""",
+        ref, before, TIMELINE_SIZE,
+    )  # fmt: skip
+
+
+async def promotions_of(pool: Pool, ref: str) -> list[Row]:
+    """The version's promotions, newest first."""
+    return await _rows(
+        pool, "select * from views.review_queue where ref = $1 order by opened_at desc, key limit 50", ref
+    )
+
+
+async def states_of(pool: Pool, refs: Sequence[str]) -> dict[str, str]:
+    """The states of the versions that are registered."""
+    rows = await pool.fetch("select ref, state from views.version_overview where key = any($1)", list(refs))
+    return {row["ref"]: row["state"] for row in rows}
+
+
+async def reviews(pool: Pool) -> dict[str, list[Row]]:
+    """Promotions under way, expedited and oldest first, and those decided last."""
+    under_way = """select * from views.review_queue where status = $1
+                    order by expedite desc, opened_at, key limit 200"""
+    decided = """select * from views.review_queue where status in ('approved', 'rejected', 'refused')
+                  order by closed_at desc, key limit $1"""
+    return {
+        "waiting": await _rows(pool, under_way, "in review"),
+        "auditing": await _rows(pool, under_way, "auditing"),
+        "decided": await _rows(pool, decided, DECIDED_SIZE),
+    }
+
+
+async def open_findings(pool: Pool) -> list[Row]:
+    """Open findings, those with a clock first, then the most severe; at most 500."""
+    return await _rows(
+        pool,
+        """select * from views.findings where open
+            order by clock_due nulls last,
+                     array_position(array['critical', 'high', 'unknown', 'medium', 'low', 'none'], severity),
+                     found_at desc, key limit 500""",
+    )
+
+
+async def head(pool: Pool, table: str) -> int:
+    """The log index up to which a projection's table stands; -1 before the first event."""
+    done = await pool.fetchval("select log_index from work.projections where name = $1", table)
+    return -1 if done is None else int(done)

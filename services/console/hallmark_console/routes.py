@@ -1,0 +1,95 @@
+"""The views over HTTP."""
+
+from typing import Annotated, Any
+
+from litestar import Request, get
+from litestar.params import Parameter
+from registry_core.problems import Problem
+from registry_core.projections import wait_projected
+from registry_core.service import Platform
+
+from hallmark_console.catalogue import RESERVED, Filter, View, filter_of, find_view, list_views
+from hallmark_console.live import LiveResponse, changes
+from hallmark_console.views import BEGINNING, MAX_LIMIT, checkpoint, page_of
+
+AnyRequest = Request[Any, Any, Any]
+LogIndex = Annotated[int, Parameter(ge=BEGINNING, lt=2**63)]
+WAIT_SECONDS = 10.0
+
+
+@get("/v1/views", action="read")
+async def views(platform: Platform) -> dict[str, Any]:
+    """The views there are, with their columns."""
+    found = await list_views(platform.pool)
+    return {"views": [{"name": v.name, "columns": v.columns, "filterable": v.filterable} for v in found]}
+
+
+@get("/v1/views/{view:str}", action="read")
+async def read_view(
+    view: str,
+    request: AnyRequest,
+    platform: Platform,
+    *,
+    limit: Annotated[int, Parameter(ge=1, le=MAX_LIMIT)] = 100,
+    after: LogIndex = BEGINNING,
+    at_least: LogIndex = BEGINNING,
+    timeout: Annotated[float, Parameter(ge=0, le=30)] = WAIT_SECONDS,
+) -> dict[str, Any]:
+    """Rows in the order of their last change; any other parameter is `column=value`.
+
+    With `at_least` the answer contains what the write that returned this log index brought about.
+    """
+    found = await find_view(platform.pool, view)
+    matching = _filter(found, request)
+    await _wait(platform, found, at_least, timeout)
+    return await page_of(platform.pool, found, after, limit, matching)
+
+
+@get("/v1/views/{view:str}/live", action="read", media_type="text/event-stream")
+async def live_view(view: str, request: AnyRequest, platform: Platform, after: LogIndex | None = None) -> LiveResponse:
+    """Server-sent events: each changed row as JSON, its log index as id.
+
+    Begins after `Last-Event-ID`, else after `after`, else now. Filters as for the view.
+    """
+    found = await find_view(platform.pool, view)
+    matching = _filter(found, request)
+    begin = _resumed(request.headers.get("last-event-id"), after)
+    begin = await checkpoint(platform.pool, found) if begin is None else begin
+    return LiveResponse(
+        changes(
+            platform.pool, platform.notifier, found, begin, matching=matching, allowed=lambda: _still_accepted(request)
+        )
+    )
+
+
+def _filter(view: View, request: AnyRequest) -> Filter:
+    wanted = [(name, value) for name, value in request.query_params.multi_items() if name not in RESERVED]
+    return filter_of(view, wanted, first=3)
+
+
+def _resumed(last_event_id: str | None, after: int | None) -> int | None:
+    if not last_event_id:
+        return after
+    if last_event_id.isascii() and last_event_id.isdigit() and int(last_event_id) < 2**63:
+        return int(last_event_id)
+    raise Problem(
+        400, "invalid", "Last-Event-ID is not a log index", fix="send back the id of the last event received",
+        field="Last-Event-ID",
+    )  # fmt: skip
+
+
+async def _wait(platform: Platform, view: View, at_least: int, timeout: float) -> None:
+    if not await wait_projected(platform.pool, platform.notifier, view.projection, at_least, timeout):
+        raise Problem(
+            504, "view-behind", f"{view.name} has not come to log index {at_least} within {timeout:g} s",
+            fix="ask again; if it stays behind, look at the metric of the projection's lag and at the console's log",
+        )  # fmt: skip
+
+
+async def _still_accepted(request: AnyRequest) -> bool:
+    """Whether the token that opened the stream is still good: a revoked one ends it."""
+    try:
+        account = await request.app.state.authenticator.account(request)
+    except Problem:
+        return False
+    return bool(account.may("read"))

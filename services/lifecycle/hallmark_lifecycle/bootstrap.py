@@ -1,0 +1,30 @@
+"""The lifecycle service, put together."""
+
+from registry_core.service import Platform, Service
+
+from hallmark_lifecycle.adapters.manifests import ManifestFolder
+from hallmark_lifecycle.adapters.pseudonyms import KEY_NAME, pseudonyms
+from hallmark_lifecycle.handlers import HANDLERS, PROVISION, provisioning
+from hallmark_lifecycle.projections import DDL, DUE, SERVED
+from hallmark_lifecycle.routes import Routes
+from hallmark_lifecycle.serving import InferenceLog
+from hallmark_lifecycle.sweeper import Scheduler, Sweeper
+
+
+def build(platform: Platform) -> Service:
+    """States, clocks, provisioning, admission and served windows."""
+    settings = platform.settings
+    pseudonym = pseudonyms(platform.signing_key(KEY_NAME))
+    inferences = InferenceLog(platform, pseudonym)
+    sweeper = Sweeper(platform)
+    target = ManifestFolder(settings.provision_dir or settings.data_dir / "deployments")
+    return Service(
+        name="lifecycle",
+        routes=Routes(sweeper, pseudonym).handlers(),
+        handlers=HANDLERS,
+        jobs={PROVISION: provisioning(target)},
+        inbound={"serving.inference": inferences.accept},
+        projections=(DUE, SERVED),
+        background=(Scheduler(platform, sweeper, inferences.prune).run,),
+        ddl=DDL,
+    )

@@ -1,0 +1,132 @@
+"""The scanner's work: artifacts in a sandbox, SBOMs against advisories, provenance against trusted keys."""
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from registry_core.events import derived_id
+from registry_core.events.base import NAMESPACE
+from registry_core.events.evidence import (
+    ArtifactScanned,
+    DependenciesScanned,
+    ProvenanceVerified,
+    VulnerabilityFound,
+    VulnerabilityResolved,
+)
+from registry_core.handlers import Effect, Emit, Reader, load
+from registry_core.messaging.jobs import JobFunction
+from registry_core.service import Platform
+from registry_core.version import Version
+
+from hallmark_scanner import index
+from hallmark_scanner.advisories import Match, affected, parse_advisory
+from hallmark_scanner.artifacts import SCANNER
+from hallmark_scanner.handlers import MATCH_ADVISORY, MATCH_SBOM, SCAN, VERIFY_PROVENANCE
+from hallmark_scanner.provenance import verify_provenance
+from hallmark_scanner.sandbox import scan_in_sandbox
+from hallmark_scanner.sbom import Sbom, SbomError, read_sbom
+
+MOST_FINDINGS = 100
+"""Findings of one file that go into its event; a file with more is malicious or for review anyhow."""
+Payload = Mapping[str, Any]
+
+
+def make_jobs(platform: Platform) -> dict[str, JobFunction]:
+    """The job functions around the artifact store and the scanner's tables."""
+    pool, objects = platform.pool, platform.objects
+
+    async def scan(payload: Payload, reader: Reader) -> Sequence[Effect]:
+        """Scan one stored file in a process of its own."""
+        with tempfile.TemporaryDirectory(prefix="hallmark-scan-") as folder:
+            path = Path(folder) / "artifact"
+            await objects.download(payload["digest"], path)
+            report = await scan_in_sandbox(path, payload["file"])
+        scanned = ArtifactScanned(
+            ref=payload["ref"], file=payload["file"], digest=payload["digest"], scanner=SCANNER, verdict=report.verdict,
+            read_completely=report.read_completely, findings=report.findings[:MOST_FINDINGS],
+        )  # fmt: skip
+        return [Emit(payload["ref"], [scanned])]
+
+    async def match_sbom(payload: Payload, reader: Reader) -> Sequence[Effect]:
+        """Read an SBOM, index its components, and match them against every advisory known."""
+        ref, digest = payload["ref"], payload["digest"]
+        try:
+            sbom = read_sbom(await objects.get(digest))
+        except SbomError as error:
+            problem = DependenciesScanned(
+                ref=ref, sbom_digest=digest, format="unreadable", components=0, vulnerable=0, problem=str(error)[:1000]
+            )
+            return [Emit(ref, [problem])]
+        await index.replace_components(pool, ref, digest, sbom.components)
+        matches = await _matches(sbom)
+        version = await load(reader, Version(), ref)
+        outcome = DependenciesScanned(
+            ref=ref, sbom_digest=digest, format=f"{sbom.format} {sbom.spec_version}", components=len(sbom.components),
+            vulnerable=len(matches),
+        )  # fmt: skip
+        found = [_found(ref, digest, match) for match in matches]
+        return [*found, *_gone(version, matches), Emit(ref, [outcome])]
+
+    async def _matches(sbom: Sbom) -> list[Match]:
+        advisories = await index.advisories_about(pool, sbom.components)
+        return [m for c in sbom.components for a in advisories if (m := affected(a, c))]
+
+    async def match_advisory(payload: Payload, reader: Reader) -> Sequence[Effect]:
+        """Find every registered version that an advisory speaks of, by index; one event for each."""
+        document = await objects.get(payload["digest"])
+        advisory = parse_advisory(document)
+        await index.put_advisory(pool, advisory, document)
+        effects: list[Effect] = []
+        for ref, group in _by_ref(await index.users_of(pool, advisory.id)):
+            uses = list(group)
+            matches = [(use.sbom_digest, m) for use in uses if (m := affected(advisory, use.component))]
+            effects += [_found(ref, sbom_digest, match) for sbom_digest, match in matches]
+            if len(matches) < len(uses):
+                version = await load(reader, Version(), ref)
+                effects += _gone(version, [match for _, match in matches], advisory.id)
+        return effects
+
+    async def check_provenance(payload: Payload, reader: Reader) -> Sequence[Effect]:
+        """Verify a provenance statement against the version's digests and the trusted keys."""
+        if not await index.keys_are_current(pool):
+            raise TimeoutError("signing keys are still being taken in; the job comes again")
+        version = await load(reader, Version(), payload["ref"])
+        outcome = verify_provenance(
+            await objects.get(payload["digest"]),
+            subject_digests=[version.digest, *(file.digest for file in version.files)],
+            trusted=await index.trusted_keys(pool),
+        )
+        verified = ProvenanceVerified(
+            ref=payload["ref"], evidence_digest=payload["digest"], verified=outcome.verified, builder=outcome.builder,
+            key_id=outcome.key_id, problem=outcome.problem,
+        )  # fmt: skip
+        return [Emit(payload["ref"], [verified])]
+
+    return {SCAN: scan, MATCH_SBOM: match_sbom, MATCH_ADVISORY: match_advisory, VERIFY_PROVENANCE: check_provenance}
+
+
+def _by_ref(uses: Sequence[index.Use]) -> Iterable[tuple[str, Iterable[index.Use]]]:
+    return groupby(sorted(uses, key=lambda use: use.ref), key=lambda use: use.ref)
+
+
+def _found(ref: str, sbom_digest: str, match: Match) -> Emit:
+    """The same finding from an SBOM and from an advisory has one id, so it is recorded once."""
+    summary = match.summary if match.status == "affected" else f"could not be decided ({match.reason}): {match.summary}"
+    event = VulnerabilityFound(
+        ref=ref, advisory=match.advisory, aliases=match.aliases, component=match.component, severity=match.severity,
+        score=match.score, summary=summary[:1000], fixed_in=match.fixed_in,
+    )  # fmt: skip
+    return Emit(ref, [event], ids=[derived_id(NAMESPACE, "found", ref, sbom_digest, match.advisory, match.component)])
+
+
+def _gone(version: Version, matches: Iterable[Match], advisory: str | None = None) -> list[Effect]:
+    """Open vulnerabilities (of one advisory, if named) that no longer match."""
+    still = {(match.advisory, match.component) for match in matches}
+    reason = "the advisory was changed or withdrawn" if advisory else "the newest SBOM does not hold the component"
+    return [
+        Emit(version.ref, [VulnerabilityResolved(ref=version.ref, advisory=a, component=c, reason=reason)])
+        for a, c in version.vulnerabilities
+        if (a, c) not in still and advisory in (None, a)
+    ]
