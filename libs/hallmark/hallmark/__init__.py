@@ -1,9 +1,9 @@
 """The Hallmark SDK and command line.
 
-    from hallmark import Client
+from hallmark import Client
 
-    with Client() as hallmark:
-        hallmark.register_version("model:credit-risk@1.0.0", files=["model.safetensors"])
+with Client() as hallmark:
+    hallmark.register_version("model:credit-risk@1.0.0", files=["model.safetensors"])
 """
 
 from typing import TYPE_CHECKING, Any

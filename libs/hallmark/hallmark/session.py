@@ -12,7 +12,7 @@ import httpx
 
 from hallmark import credentials, wire
 from hallmark.errors import HallmarkError, UnreachableError
-from hallmark.wire import Call
+from hallmark.wire import Call, Document
 
 Progress = Callable[[int], None]
 """Called with the bytes moved since the last call; a negative number when an attempt begins anew."""
@@ -70,6 +70,14 @@ class Session:
     def send(self, call: Call) -> Any:
         """The parsed answer. Raises HallmarkError for a refusal, UnreachableError for none."""
         return self._retrying(lambda: self._send_once(call))
+
+    def ask(self, call: Call) -> Document:
+        """The answer where it is a JSON object. Raises as `send`, and HallmarkError for anything else."""
+        found = self.send(call)
+        if not isinstance(found, dict):
+            fix = "see that the URL is Hallmark's, and that client and server are of the same release"
+            raise HallmarkError("Unreadable answer", f"{call.path} did not answer with a JSON object", fix=fix)
+        return found
 
     def download(self, call: Call, path: Path, progress: Progress | None = None) -> Path:
         """Write the answer to a file, whole or not at all. Raises as `send`, and OSError."""
@@ -139,4 +147,6 @@ def _write_whole(response: httpx.Response, path: Path, progress: Progress) -> Pa
 
 
 def _bad_url(url: str, error: Exception) -> HallmarkError:
-    return HallmarkError("Bad address", f"{url!r} is no usable address: {error}", fix="write e.g. http://127.0.0.1:8080")
+    return HallmarkError(
+        "Bad address", f"{url!r} is no usable address: {error}", fix="write e.g. http://127.0.0.1:8080"
+    )

@@ -45,16 +45,17 @@ def read(path: str, **params: object) -> Call:
     return Call(method="GET", path=path, params=_texts(params))
 
 
-def write(method: str, path: str, document: Any = None, **params: object) -> Call:
-    """A write with a JSON body; members of the document that are None are left out."""
+def write(method: str, path: str, document: Any = None) -> Call:
+    """A write, with a JSON body if there is one."""
     if document is None:
-        return Call(method=method, path=path, params=_texts(params), headers=_key())
-    if isinstance(document, dict):
-        document = {name: value for name, value in document.items() if value is not None}
+        return Call(method=method, path=path, headers=_key())
     headers = {**_key(), "Content-Type": "application/json"}
-    return Call(
-        method=method, path=path, params=_texts(params), headers=headers, content=json.dumps(document).encode()
-    )
+    return Call(method=method, path=path, headers=headers, content=json.dumps(document).encode())
+
+
+def present(**members: Any) -> Document:
+    """A document without the members that are None."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def upload(method: str, path: str, content: bytes | Chunks, media_type: str, size: int, **params: object) -> Call:

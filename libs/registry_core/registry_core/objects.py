@@ -15,7 +15,7 @@ from registry_core.problems import Problem
 from registry_core.settings import Settings
 
 CHUNK = 4 * 1024 * 1024
-EVIDENCE_LIMIT = 32 * 1024 * 1024
+EVIDENCE_LIMIT = 16 * 1024 * 1024
 """Bytes of one piece of evidence."""
 
 

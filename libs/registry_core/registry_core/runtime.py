@@ -27,8 +27,10 @@ Loop = Callable[[], Coroutine[None, None, None]]
 Started = Callable[[Platform, int], Coroutine[None, None, None]]
 
 
-async def run_services(settings: Settings, names: Sequence[str], started: Started | None = None) -> None:
-    """Run until SIGTERM or SIGINT. `started(platform, port)` is called once HTTP answers."""
+async def run_services(
+    settings: Settings, names: Sequence[str], started: Started | None = None, stop: asyncio.Event | None = None
+) -> None:
+    """Run until `stop`, by default SIGTERM or SIGINT. `started(platform, port)` is called once HTTP answers."""
     telemetry.configure(settings, names[0] if len(names) == 1 else "all")
     builds = find_services(names)
     if owner := settings.postgres_owner_dsn.get_secret_value():
@@ -38,7 +40,7 @@ async def run_services(settings: Settings, names: Sequence[str], started: Starte
         services = [build(platform) for build in builds]
         await install_schema(settings, services)
         _hint_on_append(platform, services)
-        await _run(platform, services, started)
+        await _run(platform, services, started, stop or _stop_on_signals())
     finally:
         platform.pool.terminate()
 
@@ -96,14 +98,15 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _run(platform: Platform, services: Sequence[Service], started: Started | None) -> None:
+async def _run(
+    platform: Platform, services: Sequence[Service], started: Started | None, stop: asyncio.Event
+) -> None:
     settings = platform.settings
     config = uvicorn.Config(
         make_app(platform, services), host=settings.host, port=settings.port, log_config=None, access_log=False,
         timeout_graceful_shutdown=3, lifespan="on",
     )  # fmt: skip
     server = _Server(config)
-    stop = _stop_on_signals()
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(loop()) for loop in loops(platform, services)]
         serving = tasks.create_task(server.serve())

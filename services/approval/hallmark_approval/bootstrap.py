@@ -1,6 +1,9 @@
 """Puts approval together."""
 
-from registry_core.events import NewEvent, Origin, derived_id
+from contextlib import suppress
+from uuid import UUID
+
+from registry_core.events import Event, NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
 from registry_core.events.evidence import (
     ArtifactScanned,
@@ -9,7 +12,7 @@ from registry_core.events.evidence import (
     ProvenanceVerified,
     VulnerabilityFound,
 )
-from registry_core.events.governance import PolicyActivated
+from registry_core.events.governance import PolicyActivated, SigningKeyRegistered
 from registry_core.events.promotions import (
     PromotionApproved,
     PromotionOpened,
@@ -19,8 +22,10 @@ from registry_core.events.promotions import (
     ReviewOpened,
 )
 from registry_core.events.versions import DependencyChanged
+from registry_core.identity import account_stream
+from registry_core.proofs.keys import key_id, public_base64
 from registry_core.service import Platform, Service
-from registry_core.store import NONE, Append
+from registry_core.store import ANY, NONE, Append, DuplicateEventError
 from registry_core.values import sha256_digest
 
 from hallmark_approval.handlers import audit_open_promotions, mark_candidate, mark_outcome, open_promotion
@@ -28,6 +33,7 @@ from hallmark_approval.policy import baseline_pack, load_pack
 from hallmark_approval.process import ACTIVE_POLICY, policy_stream
 from hallmark_approval.routes import make_routes
 
+ACCOUNT = "service:approval"
 AUDITED_AFTER = (
     PromotionOpened,
     ArtifactScanned,
@@ -41,23 +47,31 @@ AUDITED_AFTER = (
 
 def build(platform: Platform) -> Service:
     """The approval service."""
+    signing_key = platform.signing_key("decisions")
+
+    async def register_key() -> None:
+        """Whoever verifies decisions finds their key in the log."""
+        public = signing_key.public_key()
+        event = SigningKeyRegistered(
+            account=ACCOUNT, key_id=key_id(public), public_key=public_base64(public), purpose="decision"
+        )
+        await _append_once(
+            platform, account_stream(ACCOUNT), event, derived_id(NAMESPACE, "decision-key", event.key_id)
+        )
 
     async def activate_baseline() -> None:
         """The first policy of a new installation; any later one is activated by a manager."""
         raw = baseline_pack()
         activated = PolicyActivated(
             name=ACTIVE_POLICY, version=load_pack(raw).document.version, digest=sha256_digest(raw),
-            document=raw.decode(), activated_by="service:approval",
+            document=raw.decode(), activated_by=ACCOUNT,
         )  # fmt: skip
-        cause = derived_id(NAMESPACE, "first-policy")
-        origin = Origin(actor="service:approval", occurred_at=platform.clock(), correlation_id=cause)
-        await platform.store.append(
-            Append(policy_stream(ACTIVE_POLICY), [NewEvent(id=cause, data=activated, origin=origin)], NONE)
-        )
+        stream = policy_stream(ACTIVE_POLICY)
+        await _append_once(platform, stream, activated, derived_id(NAMESPACE, "first-policy"), expected=NONE)
 
     return Service(
         name="approval",
-        routes=make_routes(platform.signing_key("decisions")),
+        routes=make_routes(signing_key),
         handlers={
             PromotionRequested: open_promotion,
             ReviewOpened: mark_candidate,
@@ -66,5 +80,13 @@ def build(platform: Platform) -> Service:
             PromotionApproved: mark_outcome,
             **dict.fromkeys(AUDITED_AFTER, audit_open_promotions),
         },
-        background=[activate_baseline],
+        background=[register_key, activate_baseline],
     )
+
+
+async def _append_once(
+    platform: Platform, stream: str, data: Event, event_id: UUID, expected: int | None = ANY
+) -> None:
+    origin = Origin(actor=ACCOUNT, occurred_at=platform.clock(), correlation_id=event_id)
+    with suppress(DuplicateEventError):  # an earlier release wrote its own
+        await platform.store.append(Append(stream, [NewEvent(id=event_id, data=data, origin=origin)], expected))

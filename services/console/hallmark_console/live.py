@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing, suppress
+from itertools import zip_longest
 from typing import Final
 
 import structlog
@@ -66,11 +67,12 @@ async def changes(
 
 def messages_of(rows: list[Row]) -> list[ServerSentEventMessage]:
     """One message per row. Of rows with one log index only the last carries it as id: whoever resumes gets them all."""
-    following = [row["log_index"] for row in rows[1:]]
-    return [
-        ServerSentEventMessage(data=json.dumps(row), id=None if row["log_index"] == next_index else row["log_index"])
-        for row, next_index in zip(rows, [*following, None], strict=True)
-    ]
+    return [_message(row, following) for row, following in zip_longest(rows, rows[1:])]
+
+
+def _message(row: Row, following: Row | None) -> ServerSentEventMessage:
+    more = following is not None and following["log_index"] == row["log_index"]
+    return ServerSentEventMessage(data=json.dumps(row), id=None if more else row["log_index"])
 
 
 async def _silent(wait: Callable[[float], Awaitable[None]]) -> bool:

@@ -21,6 +21,7 @@ from hallmark_console.portfolio import attention
 from hallmark_console.projections import FINDINGS, PROJECTIONS, REVIEW_QUEUE, VERSION_OVERVIEW, VERSION_TIMELINE
 from hallmark_console.queries import PAGE_SIZE, TIMELINE_SIZE, Search
 from hallmark_console.rendering import page
+from hallmark_console.views import checkpoint
 
 log = structlog.get_logger()
 AnyRequest = Request[Any, Any, Any]
@@ -95,7 +96,7 @@ async def _live(request: AnyRequest, platform: Platform, projection: Projection,
         for each in PROJECTIONS:
             if not await wait_projected(platform.pool, platform.notifier, each, at_least, CATCH_UP_SECONDS):
                 break  # a page that lags is better than none
-    after = await queries.head(platform.pool, projection.table)
+    after = await checkpoint(platform.pool, projection.table)
     return f"/v1/views/{projection.name}/live?{urlencode({**filters, 'after': after})}"
 
 

@@ -51,8 +51,8 @@ async def coverage(pool: Pool) -> Row:
     """How many of the versions that are not retired have what promotion asks for."""
     (row,) = await _rows(
         pool,
-        """select count(*) as versions, count(distinct (kind, name)) as assets,
-                  count(owner) as owned,
+        """select (select count(distinct (kind, name)) from views.version_overview) as assets,
+                  count(*) as versions, count(owner) as owned,
                   count(*) filter (where sbom_matched) as sbom,
                   count(*) filter (where provenance_verified) as provenance,
                   count(*) filter (where scan_verdict = 'clean') as scanned,
@@ -135,9 +135,3 @@ async def open_findings(pool: Pool) -> list[Row]:
                      array_position(array['critical', 'high', 'unknown', 'medium', 'low', 'none'], severity),
                      found_at desc, key limit 500""",
     )
-
-
-async def head(pool: Pool, table: str) -> int:
-    """The log index up to which a projection's table stands; -1 before the first event."""
-    done = await pool.fetchval("select log_index from work.projections where name = $1", table)
-    return -1 if done is None else int(done)

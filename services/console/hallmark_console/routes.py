@@ -13,7 +13,7 @@ from hallmark_console.live import LiveResponse, changes
 from hallmark_console.views import BEGINNING, MAX_LIMIT, checkpoint, page_of
 
 AnyRequest = Request[Any, Any, Any]
-LogIndex = Annotated[int, Parameter(ge=BEGINNING, lt=2**63)]
+LogIndex = Annotated[int, Parameter(ge=BEGINNING, le=2**63 - 1)]
 WAIT_SECONDS = 10.0
 
 
@@ -54,7 +54,7 @@ async def live_view(view: str, request: AnyRequest, platform: Platform, after: L
     found = await find_view(platform.pool, view)
     matching = _filter(found, request)
     begin = _resumed(request.headers.get("last-event-id"), after)
-    begin = await checkpoint(platform.pool, found) if begin is None else begin
+    begin = await checkpoint(platform.pool, found.table) if begin is None else begin
     return LiveResponse(
         changes(
             platform.pool, platform.notifier, found, begin, matching=matching, allowed=lambda: _still_accepted(request)

@@ -39,7 +39,7 @@ def _scan(version: Version) -> Check:
         text = "; ".join(f"{s.file}: {s.verdict}{'' if s.read_completely else ', not read completely'}" for s in bad)
         return Check(title, "fail", text, "replace the files named and register a new version")
     if total and len(version.scans) >= total:
-        return Check(title, "pass", f"{total} of {total} files read completely and clean")
+        return Check(title, "pass", f"{_count(total, 'file')}, read completely and clean")
     if not version.stored:
         return Check(title, "none", "No file is in the artifact store", "upload the version's files")
     return Check(title, "wait", f"{len(version.scans)} of {total} files scanned")
@@ -55,10 +55,14 @@ def _dependencies(version: Version) -> Check:
     if known.problem:
         return Check(title, "fail", f"The SBOM could not be used: {known.problem}", "attach a valid SBOM")
     serious = sum(v.severity in _SERIOUS for v in version.vulnerabilities.values())
-    text = (
-        f"{known.components} components, {len(version.vulnerabilities)} open vulnerabilities, {serious} of them serious"
-    )
+    open_ones = f"{len(version.vulnerabilities)} open vulnerabilities, {serious} critical or high"
+    state = open_ones if version.vulnerabilities else "none known to be vulnerable"
+    text = f"{_count(known.components, 'component')}, {state}"
     return Check(title, "fail" if serious else "pass", text, "update the components named below" if serious else "")
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _provenance(version: Version) -> Check:

@@ -13,9 +13,9 @@ BEGINNING: Final = -1
 """Before every event."""
 
 
-async def checkpoint(pool: Pool, view: View) -> int:
-    """The log index up to which the view has taken events in; -1 for none."""
-    done = await pool.fetchval("select log_index from work.projections where name = $1", view.table)
+async def checkpoint(pool: Pool, table: str) -> int:
+    """The log index up to which a projection's table has taken events in; -1 for none."""
+    done = await pool.fetchval("select log_index from work.projections where name = $1", table)
     return BEGINNING if done is None else int(done)
 
 
@@ -34,7 +34,7 @@ async def read_rows(pool: Pool, view: View, after: int, limit: int, matching: Fi
 
 async def page_of(pool: Pool, view: View, after: int, limit: int, matching: Filter) -> dict[str, Any]:
     """One page as a document. `next` is the `after` of the next page, absent on the last one."""
-    known = await checkpoint(pool, view)  # before the rows: a subscription from here on misses nothing
+    known = await checkpoint(pool, view.table)  # before the rows: a subscription from here on misses nothing
     rows = await read_rows(pool, view, after, limit, matching)
     more = {"next": rows[-1]["log_index"]} if len(rows) >= limit else {}
     return {"view": view.name, "log_index": known, "rows": rows, **more}

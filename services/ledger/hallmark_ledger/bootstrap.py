@@ -6,6 +6,7 @@ from registry_core.service import Background, Platform, Service
 from registry_core.store.sealer import Sealer
 
 from hallmark_ledger.checkpoints import Checkpointer, FolderWitness
+from hallmark_ledger.packs import Packer
 from hallmark_ledger.routes import make_routes
 
 
@@ -21,4 +22,5 @@ def build(platform: Platform) -> Service:
     background: list[Background] = [sealer.run, checkpointer.run]
     if settings.kafka_bootstrap:
         background.append(Relay(platform.pool, settings, platform.notifier).run)
-    return Service(name="ledger", routes=make_routes(signer), background=background, on_append=sealer.wake)
+    packer = Packer(platform.pool, platform.objects, signer, checkpointer.sign)
+    return Service(name="ledger", routes=make_routes(signer, packer), background=background, on_append=sealer.wake)

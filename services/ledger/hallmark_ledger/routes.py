@@ -1,9 +1,13 @@
 """HTTP of the ledger: the log, its proofs and the auditor's answers."""
 
-from typing import Annotated, Any
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any, BinaryIO
 
 from litestar import MediaType, get
 from litestar.params import Parameter
+from litestar.response import Stream
 from registry_core.problems import invalid, not_found
 from registry_core.proofs.canonical import to_base64
 from registry_core.proofs.envelope import to_record
@@ -11,7 +15,8 @@ from registry_core.proofs.merkle import ProofError
 from registry_core.proofs.note import Signer
 from registry_core.service import Platform
 
-from hallmark_ledger import log
+from hallmark_ledger import audit, log
+from hallmark_ledger.packs import Packer
 
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
 
@@ -60,7 +65,13 @@ async def _check_size(platform: Platform, size: int) -> None:
         raise invalid(f"the log has {most} events, not {size}", "ask for a size up to the log's")
 
 
-def make_routes(signer: Signer) -> list[Any]:
+@get("/v1/audit/versions/{ref:str}", action="audit")
+async def answer_about(ref: str, platform: Platform) -> dict[str, Any]:
+    """Who approved and when, which checks ran, which exceptions held, what served whom; each with its log index."""
+    return await audit.answer(platform.pool, ref)
+
+
+def make_routes(signer: Signer, packer: Packer) -> list[Any]:
     """All of them, around the key that signs."""
 
     @get("/v1/log/key", public=True, sync_to_thread=False)
@@ -68,4 +79,42 @@ def make_routes(signer: Signer) -> list[Any]:
         """The verifier key of the log's checkpoints (C2SP signed-note). Compare it with a copy of your own."""
         return {"origin": signer.name, "vkey": signer.vkey}
 
-    return [read_events, read_checkpoint, prove_inclusion, prove_consistency, read_key]
+    @get("/v1/audit/versions/{ref:str}/pack", action="audit")
+    async def evidence_pack(ref: str, platform: Platform) -> Stream:
+        """Everything about one version in one file that anyone verifies offline: `hallmark audit verify`."""
+        return await _file(lambda file: packer.write_evidence(ref, file, platform.clock()), "evidence.hallmark")
+
+    @get("/v1/audit/export", action="audit")
+    async def export_log(platform: Platform) -> Stream:
+        """The whole log in one file that anyone verifies offline."""
+        return await _file(lambda file: packer.write_export(file, platform.clock()), "log.hallmark")
+
+    return [
+        read_events,
+        read_checkpoint,
+        prove_inclusion,
+        prove_consistency,
+        answer_about,
+        read_key,
+        evidence_pack,
+        export_log,
+    ]
+
+
+async def _file(write: Callable[[BinaryIO], Awaitable[None]], name: str) -> Stream:
+    """Written whole to disk first: a failure in the middle is an error, never half a file."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the answer has been sent
+    try:
+        await write(file)
+    except BaseException:
+        file.close()
+        raise
+    headers = {"content-disposition": f'attachment; filename="{name}"', "content-length": str(file.tell())}
+    file.seek(0)
+    return Stream(_chunks(file), media_type="application/jsonl", headers=headers)
+
+
+async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:
+    with file:
+        while chunk := await asyncio.to_thread(file.read, 1 << 20):
+            yield chunk

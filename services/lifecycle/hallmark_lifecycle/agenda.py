@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from registry_core.events import Event
@@ -55,7 +54,7 @@ class Deadline:
 
 Agenda = Mapping[str, Deadline]
 """Deadlines by subject."""
-EMPTY: Final[Agenda] = MappingProxyType({})
+EMPTY: Final[Agenda] = {}
 
 CONCERNED: Final[tuple[type[Event], ...]] = (
     VersionRegistered,

@@ -96,7 +96,8 @@ async def _provision(version: Version, promotion: str, target: Target, reader: R
         manifest = inference_service(version, approval)
         location = await target.apply(manifest)
     except (NotDeployableError, OSError) as error:
-        return ProvisioningFailed(ref=version.ref, promotion=promotion, target=target.name, reason=str(error))
+        fix = "; mend the target and request a new promotion" if isinstance(error, OSError) else ""
+        return ProvisioningFailed(ref=version.ref, promotion=promotion, target=target.name, reason=f"{error}{fix}")
     return DeploymentProvisioned(
         ref=version.ref,
         promotion=promotion,

@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import unquote
 
 from litestar import get, post
 from pydantic import AwareDatetime, ValidationError
 from registry_core.events import Event
+from registry_core.handlers import fold
 from registry_core.http import Caller
 from registry_core.problems import Problem, conflict, invalid, not_found
 from registry_core.projections import wait_projected
 from registry_core.service import Platform
-from registry_core.values import Ref, Text, UseContext, Value, parse_ref
+from registry_core.values import Ref, State, Text, UseContext, Value, parse_ref
+from registry_core.version import Version
 
 from hallmark_lifecycle.adapters.pseudonyms import Pseudonym
 from hallmark_lifecycle.admission import Question, admit
@@ -45,6 +46,7 @@ class SweepRequest(Value):
 
 @get("/v1/admission", action="admit")
 async def admission(
+    *,
     platform: Platform,
     ref: str,
     environment: str,
@@ -58,7 +60,7 @@ async def admission(
     _check_ref(ref)
     when = as_utc(at) if at else platform.clock()
     (events,) = await platform.reader.read(ref)
-    version = known_at(events, when)
+    version = known_at(events, when) if at else fold(Version(), events)
     context = _context(business_function, data_class, region)
     question = Question(ref=ref, context=context, environment=environment, at=when, new_use=new_use)
     return {**admit(version, question).document(), "at": when}
@@ -69,44 +71,45 @@ async def deprecate_version(ref: str, data: Deprecation, caller: Caller) -> dict
     """Announce the end of a version, and its replacement."""
     if data.replacement and not (await caller.platform.reader.read(data.replacement))[0]:
         raise not_found(data.replacement, "register the replacement first, or name none")
-    return await _change(caller, ref, lambda state: deprecate(state.of, replacement=data.replacement, cause=data.cause))
+
+    def decision(state: Lifecycle) -> Sequence[Event]:
+        return deprecate(state.of, replacement=data.replacement, cause=data.cause)
+
+    return await _change(caller, ref, State.DEPRECATED, decision)
 
 
 @post("/v1/versions/{ref:str}/retire", action="lifecycle")
 async def retire_version(ref: str, data: Cause, caller: Caller) -> dict[str, Any]:
     """End a version's serving for good."""
-    return await _change(caller, ref, lambda state: retire(state.of, cause=data.cause))
+    return await _change(caller, ref, State.RETIRED, lambda state: retire(state.of, cause=data.cause))
 
 
 @post("/v1/versions/{ref:str}/suspend", action="lifecycle")
 async def suspend_version(ref: str, data: Cause, caller: Caller) -> dict[str, Any]:
     """Emergency stop: refused at admission from now on."""
-    return await _change(caller, ref, lambda state: suspend(state.of, cause=data.cause))
+    return await _change(caller, ref, State.SUSPENDED, lambda state: suspend(state.of, cause=data.cause))
 
 
 @post("/v1/versions/{ref:str}/reinstate", action="lifecycle")
 async def reinstate_version(ref: str, data: Cause, caller: Caller) -> dict[str, Any]:
     """Undo a suspension, if an approval is still in force."""
     now = caller.platform.clock()
-    return await _change(caller, ref, lambda state: reinstate(state, cause=data.cause, now=now))
+    return await _change(caller, ref, State.APPROVED, lambda state: reinstate(state, cause=data.cause, now=now))
 
 
-async def _change(caller: Caller, ref: str, decision: Decision) -> dict[str, Any]:
-    ref = unquote(ref)
+async def _change(caller: Caller, ref: str, to: State, decision: Decision) -> dict[str, Any]:
     _check_ref(ref)
-    decided: list[Event] = []
 
     def decide(state: Lifecycle) -> Sequence[Event]:
         if not state.of.exists:
             raise not_found(ref)
         try:
-            decided[:] = decision(state)
+            return decision(state)
         except TransitionRefusedError as error:
             raise conflict(str(error), error.fix) from error
-        return decided
 
     written = await caller.decide(ref, Lifecycle(), decide)
-    return written.document(ref=ref, events=[event.type for event in decided])
+    return written.document(ref=ref, state=to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +131,11 @@ class Routes:
             """Do what is due as of a time; again it does nothing new."""
             as_of = _as_of(data, caller.platform)
             await _index_is_current(caller.platform)
-            events = await self.sweeper.sweep(Sweep(as_of, caller.name, caller.seed))
-            index = await caller.platform.store.wait_sealed(events[-1].id) if events else None
-            done = [{"ref": getattr(e.data, "ref", None), "type": e.data.type} for e in events]
-            return {"as_of": as_of, "events": done, "log_index": index}
+            swept = await self.sweeper.sweep(Sweep(as_of, caller.name, caller.seed))
+            last = swept.appended[-1].event.id if swept.appended else None
+            index = await caller.platform.store.wait_sealed(last) if last else None
+            done = [{"ref": found.ref, "type": found.event.data.type} for found in swept.appended]
+            return {"as_of": as_of, "events": done, "failed": swept.failed, "log_index": index}
 
         return sweeps
 

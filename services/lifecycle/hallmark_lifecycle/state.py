@@ -11,7 +11,7 @@ from registry_core.values import State
 from registry_core.version import Version
 
 from hallmark_lifecycle import agenda
-from hallmark_lifecycle.agenda import EMPTY, Agenda
+from hallmark_lifecycle.agenda import Agenda
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Lifecycle:
     """Folded from the version's own stream."""
 
     of: Version = field(default_factory=Version)
-    agenda: Agenda = EMPTY
+    agenda: Agenda = field(default_factory=dict)
     suspended_from: State | None = None
 
     @property

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,15 +35,37 @@ class Sweep:
     id: UUID
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    ref: str
+    event: NewEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    appended: list[Done] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Versions that could not be swept, and why."""
+
+
 class Sweeper:
     """The index `due` only says where to look; each version's own stream decides. Any number may sweep at once."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
-    async def sweep(self, sweep: Sweep) -> list[NewEvent]:
-        """Every event this pass appended."""
-        return [event async for ref in self._due(sweep.as_of) for event in await self._settle(ref, sweep)]
+    async def sweep(self, sweep: Sweep) -> Swept:
+        """One pass. A version that cannot be swept stands in no other's way. Raises what is TRANSIENT."""
+        swept = Swept()
+        async for ref in self._due(sweep.as_of):
+            try:
+                swept.appended.extend(Done(ref, event) for event in await self._settle(ref, sweep))
+            except TRANSIENT:
+                raise
+            except Exception as error:
+                log.exception("version not swept", ref=ref)
+                swept.failed[ref] = f"{type(error).__name__}: {error}"[:1000]
+        return swept
 
     async def _due(self, as_of: datetime) -> AsyncIterator[str]:
         query = f"""select key from projection.{DUE.table}
@@ -92,14 +114,11 @@ class Scheduler:
             await asyncio.sleep(self._platform.settings.sweep_seconds)
 
     async def turn(self) -> None:
-        """One sweep and what is to be tidied up after; a failure is logged, and the next turn makes up for it."""
+        """One sweep, and what is to be tidied up after; without a database the next turn makes up for it."""
         try:
             sweep = Sweep(self._platform.clock(), "service:lifecycle", uuid4())
-            events = await self._sweeper.sweep(sweep)
+            swept = await self._sweeper.sweep(sweep)
             await self._tidy()
+            log.debug("swept", events=len(swept.appended), failed=len(swept.failed))
         except TRANSIENT as error:
             log.warning("sweep waits", reason=repr(error))
-        except Exception as error:  # one version that cannot be read must not end the sweeps of all others
-            log.error("sweep failed", reason=repr(error), exc_info=error)
-        else:
-            log.debug("swept", events=len(events))

@@ -48,11 +48,11 @@ def affected(advisory: Advisory, component: Component) -> Match | None:
     if advisory.withdrawn is not None:
         return None
     entries = [entry for entry in advisory.affected if _names(entry, component)]
-    answers = [(entry, _is_affected(entry, component)) for entry in entries]
-    for wanted, status in ((True, "affected"), (None, "unknown")):
-        for entry, answer in answers:
-            if answer is wanted:
-                return _match(advisory, entry, component, "affected" if status == "affected" else "unknown")
+    answers = [(_is_affected(entry, component), entry) for entry in entries]
+    for wanted in (True, None):
+        found = next((entry for answer, entry in answers if answer is wanted), None)
+        if found is not None:
+            return _match(advisory, found, component, "affected" if wanted else "unknown")
     return None
 
 

@@ -50,6 +50,7 @@ def proxy(caddyfile: Path) -> Proxy:
 
 def paths_of(service: str, folder: Path) -> list[str]:
     """What an installed service serves, with example values in place of parameters."""
+    (folder / "keys").mkdir()  # as open_platform does
     settings = Settings(data_dir=folder)
     idle = MagicMock()  # building connects to nothing
     platform = Platform(settings, idle, idle, idle, ObjectStorage.open(settings), system_clock)

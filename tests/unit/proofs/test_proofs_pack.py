@@ -376,6 +376,25 @@ def test_problems_stop_at_their_bound(packs: dict[str, bytes]):
     assert "there may be more" in report.remarks[-1]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_header_is_found_though_all_numbers_fit(packs: dict[str, bytes], kind: str):
+    lines = lines_of(packs[kind])
+    report = check(forged_end([lines[0], lines[0], *lines[1:]]))
+    assert (report.problems[0].line, report.problems[0].message) == (2, "a pack has one header, on its first line")
+
+
+def test_a_trusted_key_of_another_name_does_not_sign_for_the_log(log: Any):
+    witness = Signer("witness.example", Ed25519PrivateKey.from_private_bytes(b"\x44" * 32))
+    lines = lines_of(log.export())
+    end = json.loads(lines[-1])
+    end["signature"] = witness.sign(end_text(end["lines"], end["sha256"]))
+    pack = with_valid_checksums([*lines[:-1], json.dumps(end).encode()])
+    report = check(pack, trusted=[log.signer.vkey, witness.vkey])
+    assert [problem.what for problem in report.problems] == ["end"]
+    assert "not by the log" in report.problems[0].message
+    assert report.signed_by == ()
+
+
 def test_lines_behind_the_end_are_found(packs: dict[str, bytes], log: Any):
     extra = write_line(packs["log"].count(b"\n") + 1, EventItem.of(log.events[0], None))
     assert any("behind the end" in problem.message for problem in check(packs["log"] + extra).problems)

@@ -55,7 +55,7 @@ class SigningKeyRegistered(Event, type="io.hallmark.identity.signing-key-registe
     key_id: str
     public_key: str
     """Base64 of the 32 raw bytes."""
-    purpose: Literal["review", "provenance"]
+    purpose: Literal["review", "provenance", "decision"]
 
 
 class AffectedPackage(Value):

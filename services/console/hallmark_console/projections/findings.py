@@ -29,8 +29,7 @@ COLUMNS = """
     clock_owner text,
     clock_due timestamptz,
     clock_escalate_to text,
-    details jsonb,
-    unique (ref, key)"""
+    details jsonb"""
 
 _ORDER: Final = (
     Severity.NONE, Severity.LOW, Severity.MEDIUM, Severity.UNKNOWN, Severity.HIGH, Severity.CRITICAL,

@@ -37,8 +37,7 @@ COLUMNS = """
     reasons jsonb,
     opened_at timestamptz,
     closed_at timestamptz,
-    expires_at timestamptz,
-    unique (ref, key)"""
+    expires_at timestamptz"""
 
 _Process = (
     PromotionRequested

@@ -50,6 +50,7 @@ from registry_core.events.versions import (
     MetadataAmended,
     VersionRegistered,
 )
+from registry_core.values import EvidenceType
 
 Tone = Literal["good", "bad", "neutral"]
 Sentence = tuple[str, Tone]
@@ -73,7 +74,8 @@ def _content(data: Event) -> Sentence | None:
         case ArtifactStored(file=file):
             return f"{file.name} stored, digest verified", "good"
         case EvidenceAttached(evidence_type=kind):
-            return f"Evidence attached: {kind.value.replace('_', ' ')}", "neutral"
+            name = "SBOM" if kind == EvidenceType.SBOM else kind.value.replace("_", " ")
+            return f"Evidence attached: {name}", "neutral"
         case DependencyChanged():
             return f"{data.dependency} was superseded by {data.newer}; evaluations speak of the old one", "bad"
         case DependantAdded(dependant=dependant):

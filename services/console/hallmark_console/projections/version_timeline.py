@@ -21,8 +21,7 @@ COLUMNS = """
     type text,
     sentence text,
     tone text,
-    details jsonb,
-    unique (ref, key)"""
+    details jsonb"""
 
 _LARGE: Final = ("envelope", "facts")
 """Parts of events that stay in the log alone: signed envelopes and the input of policies."""

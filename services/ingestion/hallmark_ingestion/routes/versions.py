@@ -109,7 +109,7 @@ async def attach_evidence(
     caller: Caller,
     evidence_type: Annotated[EvidenceType, Parameter(query="type")],
 ) -> dict[str, Any]:
-    """Attach a document of up to 32 MiB; it is kept by digest, and checks start by themselves."""
+    """Attach a document of up to 16 MiB; it is kept by digest, and checks start by themselves."""
     body = await request.body()
     if not body:
         raise Problem(400, "invalid", "the body is empty", fix="send the document as the request's body")

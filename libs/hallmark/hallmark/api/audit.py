@@ -1,0 +1,33 @@
+"""The auditor's questions, and files that prove the answers."""
+
+from pathlib import Path
+from typing import Any
+
+from hallmark.session import Progress, Session
+from hallmark.wire import Document, read, segment
+
+
+class Audit(Session):
+    def audit(self, ref: str) -> Document:
+        """Who approved and when, which checks ran, which exceptions held."""
+        return self.ask(read(f"/v1/audit/versions/{segment(ref)}"))
+
+    def evidence_pack(self, ref: str, path: str | Path, progress: Progress | None = None) -> Path:
+        """One version's events with proofs, evidence and decisions, as a file that anyone can verify offline."""
+        return self.download(read(f"/v1/audit/versions/{segment(ref)}/pack"), Path(path), progress)
+
+    def export_log(self, path: str | Path, progress: Progress | None = None) -> Path:
+        """The whole log with its checkpoints, as one file."""
+        return self.download(read("/v1/audit/export"), Path(path), progress)
+
+    def checkpoint(self) -> str:
+        """The newest signed checkpoint: keep it where nobody with access to the server can change it."""
+        return str(self.send(read("/v1/log/checkpoint")))
+
+    def log_key(self) -> Document:
+        """`origin` and `vkey` of the log, as the server states them itself."""
+        return self.ask(read("/v1/log/key"))
+
+    def log_events(self, first: int = 0, limit: int = 100) -> list[Any]:
+        """Sealed events from a log index on."""
+        return list(self.send(read("/v1/log/events", first=first, limit=limit)))

@@ -1,0 +1,46 @@
+"""Accounts, roles, tokens and signing keys."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from hallmark.session import Session
+from hallmark.wire import Document, present, read, segment, write
+
+
+class Identities(Session):
+    def whoami(self) -> Document:
+        """The account behind the token, with its roles."""
+        return self.ask(read("/v1/whoami"))
+
+    def create_account(
+        self,
+        account: str,
+        *,
+        kind: str = "human",
+        person: str | None = None,
+        display_name: str | None = None,
+        roles: Sequence[str] = (),
+    ) -> Document:
+        """`kind`: human or service. `person`: the human behind it, the same for all accounts of one."""
+        body = present(account=account, kind=kind, person=person, display_name=display_name, roles=list(roles))
+        return self.ask(write("POST", "/v1/accounts", body))
+
+    def set_roles(self, account: str, roles: Sequence[str]) -> Document:
+        """Replace the account's roles: viewer, contributor, reviewer:<role>, manager, admin, auditor."""
+        return self.ask(write("PUT", f"/v1/accounts/{segment(account)}/roles", {"roles": list(roles)}))
+
+    def issue_token(self, account: str, label: str = "", expires_at: datetime | None = None) -> Document:
+        """`token` is shown this once.
+
+        Where the server was lost between issuing and answering, the retry is refused (409) rather than issue two.
+        """
+        body = present(label=label, expires_at=expires_at.isoformat() if expires_at else None)
+        return self.ask(write("POST", f"/v1/accounts/{segment(account)}/tokens", body))
+
+    def revoke_token(self, account: str, token_id: str) -> Document:
+        return self.ask(write("DELETE", f"/v1/accounts/{segment(account)}/tokens/{segment(token_id)}"))
+
+    def register_signing_key(self, account: str, public_key: str, purpose: str = "review") -> Document:
+        """An Ed25519 public key, base64 of its 32 bytes. `purpose`: review or provenance."""
+        body = {"public_key": public_key, "purpose": purpose}
+        return self.ask(write("POST", f"/v1/accounts/{segment(account)}/signing-keys", body))

@@ -1,0 +1,36 @@
+"""Views and dead letters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from hallmark.session import Session
+from hallmark.wire import Document, read, segment, write
+
+
+class Operations(Session):
+    def views(
+        self,
+        name: str | None = None,
+        filters: Mapping[str, str] | None = None,
+        at_least: int | None = None,
+        *,
+        limit: int | None = None,
+        after: int | None = None,
+    ) -> Document:
+        """One page of a view's rows, those that match all filters; without a name, the views there are.
+
+        With `at_least` (a write's `log_index`) the rows contain what that write brought about.
+        """
+        where = f"/v1/views/{segment(name)}" if name else "/v1/views"
+        return self.ask(read(where, **{**(filters or {}), "at_least": at_least, "limit": limit, "after": after}))
+
+    def dead_letters(self, state: str | None = None, limit: int | None = None) -> list[Any]:
+        """What could not be handled, newest first. `state`: open, replaying or replayed; None for all."""
+        return list(self.send(read("/v1/dead-letters", state=state, limit=limit)))
+
+    def dead_letter(self, letter: int) -> Document:
+        return self.ask(read(f"/v1/dead-letters/{letter}"))
+
+    def replay_dead_letter(self, letter: int) -> Document:
+        """Its consumer handles it again within a second or two; if it fails again, it is open again."""
+        return self.ask(write("POST", f"/v1/dead-letters/{letter}/replay"))

@@ -1,0 +1,95 @@
+"""Versions: registering, uploading, evidence."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from registry_core.values import File
+
+from hallmark import files as local
+from hallmark.errors import HallmarkError
+from hallmark.session import Progress, Session
+from hallmark.wire import Document, present, read, upload, version_path, write
+
+OCTETS = "application/octet-stream"
+
+
+class Versions(Session):
+    def register_version(
+        self,
+        ref: str,
+        *,
+        files: Sequence[str | Path] = (),
+        digest: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        format: str | None = None,  # noqa: A002 - the field's name
+        source: str | None = None,
+        progress: Progress | None = None,
+    ) -> Document:
+        """Register a draft and upload those of its files that the server does not have. Doing it again is harmless.
+
+        `files` are paths; a folder stands for all files in it. Without files, `digest` alone registers content that
+        is kept elsewhere. `metadata` is as `registry_core.values.Metadata`. `progress` counts bytes sent.
+        """
+        if bool(files) == bool(digest):
+            raise HallmarkError("Invalid", "a version is its files or one digest", fix="give either files or a digest")
+        paths = local.named(files)
+        described = local.described(paths)
+        body = present(
+            ref=ref,
+            files=[file.model_dump(mode="json") for file in described] or None,
+            digest=digest,
+            format=format,
+            metadata=dict(metadata) if metadata else None,
+            source=source,
+        )
+        written = self.ask(write("POST", "/v1/versions", body))
+        if described:
+            self._upload_missing(ref, paths, described, progress)
+        return written
+
+    def _upload_missing(
+        self, ref: str, paths: Mapping[str, Path], described: Sequence[File], progress: Progress | None
+    ) -> None:
+        stored = {file["name"] for file in self.version(ref)["files"] if file.get("uri")}
+        for file in described:
+            if file.name not in stored:
+                self._upload(ref, paths[file.name], file.name, progress)
+            elif progress:
+                progress(file.size or 0)
+
+    def upload_file(
+        self, ref: str, path: str | Path, name: str | None = None, progress: Progress | None = None
+    ) -> Document:
+        """Upload one file that was declared at registration; `name` is its name there, by default the path's own.
+
+        Memory stays constant. A connection lost in the middle starts the file anew.
+        """
+        return self._upload(ref, Path(path), name or Path(path).name, progress)
+
+    def _upload(self, ref: str, path: Path, name: str, progress: Progress | None) -> Document:
+        if not path.is_file():
+            raise HallmarkError("Unusable file", f"there is no file {path}", fix="check the path")
+        where = version_path(ref, "files", name)
+        return self.ask(upload("PUT", where, local.chunks(path, progress), OCTETS, path.stat().st_size))
+
+    def version(self, ref: str) -> Document:
+        """The version's state now, folded from its own events."""
+        return self.ask(read(version_path(ref)))
+
+    def amend_metadata(self, ref: str, metadata: Mapping[str, Any]) -> Document:
+        """Replace the fields named; the others stay. None clears a field."""
+        return self.ask(write("PATCH", version_path(ref, "metadata"), dict(metadata)))
+
+    def attach_evidence(
+        self, ref: str, type: str, path_or_bytes: str | Path | bytes, media_type: str | None = None  # noqa: A002 - the field's name
+    ) -> Document:  # fmt: skip
+        """Attach a document of up to 16 MiB, kept by digest. `type` is one of `registry_core.values.EvidenceType`."""
+        body = local.content(path_or_bytes)
+        return self.ask(
+            upload("POST", version_path(ref, "evidence"), body, media_type or _media_type(body), len(body), type=type)
+        )
+
+
+def _media_type(body: bytes) -> str:
+    return "application/json" if body.lstrip()[:1] in (b"{", b"[") else OCTETS

@@ -1,0 +1,116 @@
+"""`hallmark audit show|export|pack|verify|key|checkpoint`."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from hallmark.cli import base, output
+from hallmark.cli.base import Json, Ref
+
+if TYPE_CHECKING:
+    from registry_core.proofs.pack import Report
+
+
+def add_to(app: typer.Typer) -> None:
+    audit = base.group("What happened, and proof of it.")
+    for command in (show, export, pack, verify, key, checkpoint):
+        audit.command()(command)
+    app.add_typer(audit, name="audit")
+
+
+def show(ref: Ref, json: Json = False) -> None:
+    """Who approved a version and when, which checks ran, which exceptions held."""
+    with base.client() as hallmark:
+        found = hallmark.audit(ref)
+    output.show(found, lambda: _sections(found))
+
+
+def _sections(found: dict[str, Any]) -> None:
+    output.facts({name: value for name, value in found.items() if not isinstance(value, list | dict)})
+    for name, value in found.items():
+        rows = value if isinstance(value, list) else [value] if isinstance(value, dict) else []
+        if rows and all(isinstance(row, dict) for row in rows):
+            columns = list(dict.fromkeys(column for row in rows for column in row))
+            cells = [[row.get(column) for column in columns] for row in rows]
+            output.table([column.upper() for column in columns], cells, title=f"\n{name}")
+
+
+def export(
+    path: Annotated[Path, typer.Argument(dir_okay=False, help="The file to write.")], json: Json = False
+) -> None:
+    """Write the whole log to one file that anyone can verify."""
+    with base.client() as hallmark, output.progress("exporting", 0) as count:
+        hallmark.export_log(path, count)
+    _written(path)
+
+
+def pack(
+    ref: Ref,
+    path: Annotated[Path | None, typer.Option("--output", "-o", help="By default <name>-<version>.pack.")] = None,
+    json: Json = False,
+) -> None:
+    """Write one version's evidence to one file that an outsider can verify."""
+    where = path or Path(f"{ref.partition(':')[2].replace('@', '-').replace('/', '-') or ref}.pack")
+    with base.client() as hallmark, output.progress("packing", 0) as count:
+        hallmark.evidence_pack(ref, where, count)
+    _written(where)
+
+
+def _written(path: Path) -> None:
+    document = {"path": str(path), "bytes": path.stat().st_size}
+    output.show(document, lambda: output.say(f"Wrote {path}. Next: hallmark audit verify {path}"))
+
+
+def verify(
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An export or a pack.")],
+    keys: Annotated[
+        list[str] | None, typer.Option("--key", metavar="VKEY", help="The log's key as you know it; repeat it.")
+    ] = None,
+    held: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A checkpoint kept from earlier.")
+    ] = None,
+    keep: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the checkpoint that held to a file.")] = None,
+    json: Json = False,
+) -> None:
+    """Verify a file offline. Exit code 0: everything held; 1: something is altered, dropped, reordered or cut off."""
+    from registry_core.proofs.pack import verify_pack  # noqa: PLC0415 - only when needed
+
+    note = held.read_text(errors="replace") if held else None
+    with path.open("rb") as stream, output.progress("verifying", path.stat().st_size) as count:
+        report = verify_pack(stream, keys or (), note, count)
+    if keep and report.ok and report.checkpoint:
+        keep.write_text(report.checkpoint)
+    output.show({"ok": report.ok, **asdict(report)}, lambda: _report(report))
+    raise typer.Exit(0 if report.ok else base.REFUSED)
+
+
+def _report(report: "Report") -> None:
+    for problem in report.problems:
+        output.say(f"line {problem.line}: {problem.what}: {problem.message}", "red")
+    output.facts(
+        {
+            "subject": report.subject, "origin": report.origin, "kind": report.kind, "events": report.events,
+            "blobs": report.blobs, "decisions": report.decisions, "signed by": report.signed_by,
+        }
+    )  # fmt: skip
+    for remark in report.remarks:
+        output.say(f"Note: {remark}", "yellow")
+    count = len(report.problems)
+    output.say("Verified." if report.ok else f"NOT verified: {count} problem{'s' if count > 1 else ''}.",
+               "green" if report.ok else "red")  # fmt: skip
+
+
+def key(json: Json = False) -> None:
+    """The log's key as the server states it: compare it with a copy of your own."""
+    with base.client() as hallmark:
+        found = hallmark.log_key()
+    output.show(found, lambda: output.facts(found))
+
+
+def checkpoint(json: Json = False) -> None:
+    """The newest signed checkpoint: keep it out of the server's reach, for `audit verify --held`."""
+    with base.client() as hallmark:
+        note = hallmark.checkpoint()
+    output.show({"checkpoint": note}, lambda: typer.echo(note, nl=False))

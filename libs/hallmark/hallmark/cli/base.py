@@ -1,0 +1,195 @@
+"""What every command shares: the client, errors as exit codes, `--json`, and commands of other packages."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from hallmark.client import Client
+
+REFUSED, USAGE, UNREACHABLE = 1, 2, 3
+RETRY_SECONDS: Final = 15.0
+_EXTENSIONS: Final = "hallmark.commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """The options before the command."""
+
+    url: str | None = None
+    retry_seconds: float = RETRY_SECONDS
+
+
+_connection: ContextVar[Connection] = ContextVar("connection", default=Connection())  # noqa: B039 - it is frozen
+_json: ContextVar[bool] = ContextVar("json", default=False)
+
+
+def connect_to(connection: Connection) -> None:
+    """Begin an invocation: what `client` uses, and output for a person until `--json` is met."""
+    _connection.set(connection)
+    _json.set(False)
+
+
+def _remember_json(value: bool) -> bool:
+    _json.set(value)
+    return value
+
+
+Json = Annotated[bool, typer.Option("--json", callback=_remember_json, is_eager=True, help="Print JSON, for machines.")]
+Ref = Annotated[str, typer.Argument(metavar="REF", help="kind:name@version, e.g. model:credit-risk@1.0.0")]
+
+
+def wants_json() -> bool:
+    return _json.get()
+
+
+def client() -> "Client":
+    """The SDK's client; the first failure to reach the server is told on standard error."""
+    from hallmark.client import Client  # noqa: PLC0415 - httpx takes a quarter of a second
+    from hallmark.session import Retry  # noqa: PLC0415 - as above
+
+    wanted = _connection.get()
+
+    def notice(reason: str) -> None:
+        typer.echo(f"no answer ({reason}); trying for {wanted.retry_seconds:g} s ...", err=True)
+
+    return Client(wanted.url, retry=Retry(wanted.retry_seconds, notice))
+
+
+def fail(detail: str, fix: str = "", code: int = REFUSED) -> NoReturn:
+    """End with an error and its next step."""
+    _say({"detail": detail, "fix": fix} if fix else {"detail": detail})
+    raise typer.Exit(code)
+
+
+def _say(problem: dict[str, Any]) -> None:
+    """On standard error: one line of JSON, or sentences."""
+    from hallmark.cli import output  # noqa: PLC0415 - only when needed
+
+    if wants_json():
+        typer.echo(output.as_json(problem, indent=None), err=True)
+        return
+    typer.secho(f"Error: {output.plain(problem['detail'])}", err=True, fg="red")
+    for error in problem.get("errors", ()):
+        typer.echo(f"  {output.plain(error.get('field', ''))}: {output.plain(error.get('message', ''))}", err=True)
+    if fix := problem.get("fix"):
+        typer.echo(f"Next:  {output.plain(fix)}", err=True)
+
+
+@contextmanager
+def _errors_as_exits() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        known = _known(error)
+        if known is None:
+            raise
+        problem, code = known
+        _say(problem)
+        raise typer.Exit(code) from error
+
+
+def _known(error: Exception) -> tuple[dict[str, Any], int] | None:
+    """What an error says to the user and the exit code, if it is one that users can mend."""
+    from hallmark.errors import HallmarkError, UnreachableError  # noqa: PLC0415 - only when needed
+
+    if isinstance(error, HallmarkError):
+        return error.document(), UNREACHABLE if isinstance(error, UnreachableError) else REFUSED
+    if isinstance(error, BrokenPipeError):
+        return None
+    if isinstance(error, OSError) and error.filename:
+        return {"detail": f"{error.filename}: {error.strerror}", "fix": "check the path and its permissions"}, REFUSED
+    if isinstance(error, ModuleNotFoundError):
+        return {"detail": f"{error.name} is not installed", "fix": _package_of(error.name or "")}, REFUSED
+    return _known_on_the_server(error)
+
+
+def _package_of(module: str) -> str:
+    if module.startswith("hallmark_"):
+        return f"install {module.partition('.')[0].replace('_', '-')}"
+    return "install registry-core[server,local]"
+
+
+def _known_on_the_server(error: Exception) -> tuple[dict[str, Any], int] | None:
+    """Errors of modules that a plain command never imports; by name, so that they need not be imported here."""
+    match type(error).__name__:
+        case "LocalStackError" | "KeyFileError":
+            return {"detail": str(error)}, REFUSED
+        case "ValidationError":
+            return {"detail": str(error), "fix": "correct the fields named"}, USAGE
+        case _:
+            return None
+
+
+class RootGroup(TyperGroup):
+    """The outermost command: turns errors into exit codes and knows the commands that other packages bring."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with _errors_as_exits():
+            return super().invoke(ctx)
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return [*super().list_commands(ctx), *_extensions()]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if found := super().get_command(ctx, cmd_name):
+            return found
+        entry = _extensions().get(cmd_name)
+        return _Extension(entry) if entry else None
+
+
+class _Extension(TyperCommand):
+    """A command of another package, which is imported only when the command is used."""
+
+    def __init__(self, entry: "EntryPoint") -> None:
+        summary = entry.dist.metadata["Summary"] if entry.dist else ""
+        super().__init__(name=entry.name, help=summary, rich_markup_mode=None)
+        self._entry = entry
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        return self._load().make_context(info_name, args, parent, **extra)
+
+    def _load(self) -> Any:
+        found = self._entry.load()
+        return get_command(found if isinstance(found, typer.Typer) else _app_of(found))
+
+
+def _app_of(function: Callable[..., Any]) -> typer.Typer:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(function)
+    return app
+
+
+def _extensions() -> "dict[str, EntryPoint]":
+    from importlib.metadata import entry_points  # noqa: PLC0415 - reads every installed package's metadata
+
+    return {entry.name: entry for entry in entry_points(group=_EXTENSIONS)}
+
+
+def group(help: str) -> typer.Typer:  # noqa: A002 - typer's word
+    """A group of commands."""
+    return typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=help)
+
+
+_UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def moment(text: str) -> datetime:
+    """ISO 8601 (UTC where it names no offset), or from now on: 90d, 12h, 30m, 10s. Raises typer.BadParameter."""
+    number, unit = text[:-1], _UNITS.get(text[-1:])
+    try:
+        if unit and number.isdecimal():
+            return datetime.now(UTC) + timedelta(**{unit: int(number)})
+        found = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no time; write 2026-12-01T10:00Z, or 90d or 12h from now") from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

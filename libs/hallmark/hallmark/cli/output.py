@@ -1,0 +1,87 @@
+"""What is printed: JSON for machines, tables for persons. Nothing that comes from outside reaches a terminal raw."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import typer
+
+from hallmark.cli.base import wants_json
+
+_COLOURS: Final = {
+    "approved": "green", "approve": "green", "pass": "green", "clean": "green", "ok": "green", "allowed": "green",
+    "candidate": "cyan", "in_review": "cyan", "review": "yellow", "excepted": "yellow", "deprecated": "yellow",
+    "remediate": "yellow", "high": "yellow", "fail": "red", "failed": "red", "refused": "red", "rejected": "red",
+    "reject": "red", "malicious": "red", "suspended": "red", "critical": "red", "open": "red", "error": "red",
+}  # fmt: skip
+
+
+def show(document: Any, human: Callable[[], None]) -> None:
+    """The document as JSON if `--json` was given, else whatever `human` prints."""
+    if wants_json():
+        typer.echo(as_json(document))
+    else:
+        human()
+
+
+def as_json(document: Any, indent: int | None = 2) -> str:
+    return json.dumps(document, indent=indent, default=str)
+
+
+def plain(value: object) -> str:
+    """Text without what would steer a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in str(value))
+
+
+def say(text: str, colour: str | None = None) -> None:
+    """A line, of any length, unbroken."""
+    typer.secho(plain(text), fg=colour)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
+    """Rows under columns; the states and verdicts among them in colour."""
+    from rich.console import Console  # noqa: PLC0415 - only for a person
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    drawn = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        drawn.add_row(*map(_cell, row))
+    console = Console()
+    console.print(drawn, soft_wrap=not console.is_terminal)
+
+
+def _cell(value: object) -> Any:
+    from rich.text import Text  # noqa: PLC0415 - only for a person
+
+    text = "" if value is None else plain(value)
+    return Text(text, style=_COLOURS.get(text, ""))
+
+
+def facts(pairs: Mapping[str, object]) -> None:
+    """Names and values, those that have one."""
+    width = max(map(len, pairs), default=0)
+    for name, value in pairs.items():
+        if value not in (None, "", [], (), {}):
+            typer.echo(f"{typer.style(name.ljust(width), bold=True)}  {_coloured(value)}")
+
+
+def _coloured(value: object) -> str:
+    text = ", ".join(map(plain, value)) if isinstance(value, list | tuple) else plain(value)
+    return typer.style(text, fg=_COLOURS[text]) if text in _COLOURS else text
+
+
+@contextmanager
+def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar of bytes on standard error where a person watches; yields what takes the bytes of each step."""
+    if wants_json() or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only for a person
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415
+
+    parts = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(plain(label), total=total or None)
+        yield lambda count: bar.advance(task, count)

@@ -1,0 +1,129 @@
+"""Services in this process, for `up`, `serve` and `migrate`. Needs the server's packages."""
+
+import asyncio
+import signal
+import tempfile
+from collections.abc import Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+import uvloop
+from registry_core.runtime import install_schema, run_services
+from registry_core.service import ALL, Platform, find_services, open_platform
+from registry_core.settings import Settings
+from registry_core.store import schema
+
+from hallmark.cli import base
+
+_TERMINATED: Final = 128 + signal.SIGTERM
+
+
+def settings_for_up(data: Path | None, port: int | None, *, demo_clock: bool) -> Settings:
+    """The settings in force, with the options on top; a person watches, so logs are quiet unless set otherwise."""
+    settings = Settings()
+    options: dict[str, Any] = {"data_dir": data, "port": port, "movable_clock": demo_clock or None}
+    quiet = {"log_level": "warning", "log_format": "console"}
+    quiet = {name: value for name, value in quiet.items() if name not in settings.model_fields_set}
+    return settings.model_copy(update={**quiet, **{n: v for n, v in options.items() if v is not None}})
+
+
+def run_up(settings: Settings, services: Sequence[str] | None) -> None:
+    """Run the local stack and the services until a signal, then stop services, broker and database in this order."""
+    try:
+        _run(_up(settings, services or ALL))
+    except SystemExit as error:  # uvicorn's word for a port that it cannot have
+        base.fail(f"HTTP cannot listen on {settings.host} ({error})", "choose another --port")
+    typer.echo("Stopped.")
+
+
+async def _up(settings: Settings, services: Sequence[str]) -> None:
+    from registry_core.local.stack import local_stack  # noqa: PLC0415 - an extra of its own
+
+    find_services(services)  # before anything is started
+    async with local_stack(settings.data_dir, configured=settings) as stack:
+
+        async def started(platform: Platform, port: int) -> None:
+            await _announce(platform, f"http://{settings.host}:{port}", local=stack.postgres is not None)
+
+        await run_services(stack.settings, services, started)
+
+
+async def _announce(platform: Platform, url: str, *, local: bool) -> None:
+    from hallmark.cli.administrator import ADMIN, first_token  # noqa: PLC0415 - with local_stack
+
+    data = platform.settings.data_dir
+    lines = [f"Hallmark runs at {url}", f"Data in {data.absolute()}; Ctrl-C stops it."]
+    if token := await first_token(platform):
+        lines += [
+            "",
+            "This is the first start: the account `admin` was made. Its token is shown this once.",
+            f"  Log in:  {url}/login?token={token}",
+            "  For the command line and the SDK:",
+            f"    export HALLMARK_URL={url}",
+            f"    export HALLMARK_TOKEN={token}",
+        ]
+    else:
+        where = f" --data {data}" if local else ""
+        lines += [
+            f"The token of `{ADMIN}` was shown at the first start. If it is lost, run here, while this runs:",
+            f"  hallmark token issue {ADMIN} --local{where}",
+        ]
+    typer.echo("\n".join(lines))
+
+
+def run_serve(names: Sequence[str]) -> None:
+    """Run until a signal."""
+    settings = _configured()
+    services = list(ALL) if "all" in names else list(names)
+    _run(run_services(settings, services))
+
+
+def _configured() -> Settings:
+    settings = Settings()
+    if not settings.postgres_dsn.get_secret_value():
+        base.fail("no database is named", "set HALLMARK_POSTGRES_DSN, or run `hallmark up`", base.USAGE)
+    return settings
+
+
+def run_migrate() -> list[str]:
+    """Install the schema of the core and of all services; the names of those."""
+    settings = Settings()
+    if not settings.postgres_owner_dsn.get_secret_value():
+        base.fail("no owner of the database is named", "set HALLMARK_POSTGRES_OWNER_DSN", base.USAGE)
+    with tempfile.TemporaryDirectory() as folder:  # building services makes keys, of which none is needed here
+        asyncio.run(_migrate(settings.model_copy(update={"data_dir": Path(folder)})))
+    return list(ALL)
+
+
+async def _migrate(settings: Settings) -> None:
+    builds = find_services(ALL)
+    await schema.install(settings.postgres_owner_dsn.get_secret_value())
+    platform = await open_platform(_as_owner(settings))
+    try:
+        await install_schema(settings, [build(platform) for build in builds])
+    finally:
+        platform.pool.terminate()
+
+
+def _as_owner(settings: Settings) -> Settings:
+    """A migration needs no password of the services' role."""
+    return settings.model_copy(update={"postgres_dsn": settings.postgres_owner_dsn})
+
+
+def _run(main: Coroutine[Any, Any, None]) -> None:
+    """On uvloop; SIGTERM before the services took over ends everything in order, too."""
+
+    async def terminable() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        await main
+
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(terminable())
+    except asyncio.CancelledError:
+        raise typer.Exit(_TERMINATED) from None
+    except LookupError as error:
+        base.fail(str(error))

@@ -1,0 +1,133 @@
+"""`hallmark register`, `upload`, `amend`, `evidence add`."""
+
+import json as json_format
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hallmark.cli import base, output
+from hallmark.cli.base import Json, Ref
+
+File = typer.Argument(exists=True, help="A file, or a folder that stands for all files in it.")
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="NAME=VALUE", help="One field, e.g. owner=alice; repeat it for lists."),
+]
+MetadataFile = Annotated[
+    Path | None, typer.Option("--metadata", exists=True, dir_okay=False, help="Fields as JSON or TOML.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(register)
+    app.command()(upload)
+    app.command()(amend)
+    evidence = base.group("Documents about a version.")
+    evidence.command("add")(add_evidence)
+    app.add_typer(evidence, name="evidence")
+
+
+def register(
+    ref: Ref,
+    files: Annotated[list[Path] | None, File] = None,
+    digest: Annotated[str | None, typer.Option(help="sha256:… of content that is kept elsewhere.")] = None,
+    format: Annotated[str | None, typer.Option(help="E.g. safetensors, skops, onnx.")] = None,  # noqa: A002 - the field's name
+    metadata: MetadataFile = None,
+    fields: Set = None,
+    source: Annotated[str | None, typer.Option(help="Which pipeline says so.")] = None,
+    json: Json = False,
+) -> None:
+    """Register a draft and upload its files. Again does no harm: what the server has is not sent."""
+    found = _metadata(metadata, fields)
+    with base.client() as hallmark, output.progress("uploading", _size(files or [])) as count:
+        written = hallmark.register_version(
+            ref,
+            files=[*files] if files else [],
+            digest=digest,
+            metadata=found,
+            format=format,
+            source=source,
+            progress=count,
+        )
+    output.show(written, lambda: output.say(f"Registered {ref} with {written['digest']}"))
+
+
+def upload(
+    ref: Ref,
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The file.")],
+    name: Annotated[str | None, typer.Option(help="Its name in the version; by default its own.")] = None,
+    json: Json = False,
+) -> None:
+    """Upload one file that was declared when the version was registered."""
+    with base.client() as hallmark, output.progress(path.name, path.stat().st_size) as count:
+        written = hallmark.upload_file(ref, path, name, count)
+    output.show(written, lambda: output.say(f"Stored {written['file']} of {ref}"))
+
+
+def amend(ref: Ref, metadata: MetadataFile = None, fields: Set = None, json: Json = False) -> None:
+    """Complete or correct a version's metadata; fields not named stay."""
+    found = _metadata(metadata, fields)
+    if not found:
+        base.fail("no field was named", "write e.g. --set owner=alice", base.USAGE)
+    with base.client() as hallmark:
+        written = hallmark.amend_metadata(ref, found)
+    output.show(written, lambda: output.say(f"Amended {', '.join(found)} of {ref}"))
+
+
+def add_evidence(
+    ref: Ref,
+    evidence_type: Annotated[
+        str,
+        typer.Argument(
+            metavar="TYPE", help="sbom, provenance, evaluation, scan_report, model_card, red_team or review."
+        ),
+    ],
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The document, at most 32 MiB.")],
+    media_type: Annotated[str | None, typer.Option(help="By default from the content.")] = None,
+    json: Json = False,
+) -> None:
+    """Attach a document to a version; the checks it feeds start by themselves."""
+    with base.client() as hallmark:
+        written = hallmark.attach_evidence(ref, evidence_type, path, media_type)
+    output.show(written, lambda: output.say(f"Attached {evidence_type} {written['digest']} to {ref}"))
+
+
+def _size(paths: list[Path]) -> int:
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path])]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _metadata(path: Path | None, fields: list[str] | None) -> dict[str, Any]:
+    """Fields of the file, then those named singly; checked here, so that a mistake is named before anything is sent."""
+    from registry_core.values import Metadata  # noqa: PLC0415 - only when needed
+
+    found = _read(path) if path else {}
+    for field in fields or []:
+        name, separator, value = field.partition("=")
+        if not separator:
+            base.fail(f"{field!r} is not NAME=VALUE", "write e.g. --set owner=alice", base.USAGE)
+        _put(found, name, value)
+    Metadata.model_validate_json(json_format.dumps(found, default=str))
+    return found
+
+
+def _put(found: dict[str, Any], name: str, value: str) -> None:
+    from registry_core.values import Metadata  # noqa: PLC0415 - only when needed
+
+    field = Metadata.model_fields.get(name)
+    if field is not None and field.default == ():
+        found[name] = [*found.get(name, []), value]
+    else:
+        found[name] = value
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # noqa: PLC0415 - only when needed
+
+    text = path.read_text()
+    try:
+        found = tomllib.loads(text) if path.suffix == ".toml" else json_format.loads(text)
+    except ValueError as error:
+        base.fail(f"{path} cannot be read: {error}", "correct it", base.USAGE)
+    return found if isinstance(found, dict) else base.fail(f"{path} is no object of fields", code=base.USAGE)

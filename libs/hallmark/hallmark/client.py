@@ -1,0 +1,18 @@
+"""The SDK's front door."""
+
+from hallmark.api.audit import Audit
+from hallmark.api.identities import Identities
+from hallmark.api.lifecycle import Lifecycle
+from hallmark.api.operations import Operations
+from hallmark.api.promotions import Promotions
+from hallmark.api.versions import Versions
+
+
+class Client(Versions, Promotions, Lifecycle, Audit, Identities, Operations):
+    """One Hallmark server as one account.
+
+    `url` and `token` default to `HALLMARK_URL` and `HALLMARK_TOKEN`, then to what `hallmark login` kept. Every write
+    carries an Idempotency-Key made once per call, and is sent again, for `retry.seconds`, while the server is not
+    there: killed in the middle, it loses and doubles nothing. Methods return the server's JSON documents; they raise
+    `HallmarkError` for a refusal and `UnreachableError` when no answer came in time.
+    """
