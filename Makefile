@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 UV := .tools/bin/uv
 MEMBERS := libs/registry_core libs/hallmark services/ingestion services/scanner services/evaluator \
 	services/approval services/lifecycle services/ledger services/console demo
+PACKAGES := $(foreach member,$(MEMBERS),$(wildcard $(member)/hallmark*/ $(member)/registry_core/))
 INSTALLED := $(VENV)/.installed
 
 .PHONY: help
@@ -27,6 +28,49 @@ $(INSTALLED): $(UV) requirements.lock $(MEMBERS:%=%/pyproject.toml)
 
 .PHONY: install
 install: $(INSTALLED)  ## Install everything, locked, into .venv
+
+.PHONY: demo
+demo: $(INSTALLED)  ## Walk one real model from CI to retirement, on PostgreSQL and Kafka from wheels (needs nothing else)
+	@$(BIN)/hallmark demo
+
+.PHONY: up
+up: $(INSTALLED)  ## Start Hallmark and stay: console and API on http://127.0.0.1:8080, data kept in var/
+	@$(BIN)/hallmark up
+
+.PHONY: doctor
+doctor: $(INSTALLED)  ## Say what is wrong with this machine's set-up and how to mend it
+	@$(BIN)/hallmark doctor
+
+.PHONY: test
+test: $(INSTALLED)  ## Every test, on the same embedded parts
+	$(BIN)/pytest $(ARGS)
+
+.PHONY: check
+check: $(INSTALLED)  ## Lint, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(PACKAGES)
+
+.PHONY: format
+format: $(INSTALLED)  ## Format, and mend what can be mended
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: schemas
+schemas: $(INSTALLED)  ## Generate schemas/ from the code
+	$(BIN)/python -m registry_core.schemas schemas
+
+.PHONY: kafka
+kafka: $(INSTALLED)  ## Run Apache Kafka 4 without Docker (needs Java 17 and Maven), until Ctrl-C
+	@$(BIN)/python -m registry_core.local.kafka
+
+.PHONY: test-kafka
+test-kafka: $(INSTALLED)  ## The messaging, end-to-end and fault tests against Apache Kafka (needs Java 17 and Maven)
+	HALLMARK_TEST_KAFKA=kafka $(BIN)/pytest -m "messaging or e2e or faults" $(ARGS)
+
+.PHONY: clean
+clean:  ## Remove what was installed; data in var/ stays
+	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .PHONY: lock
 lock: $(UV)  ## Resolve the dependencies anew into requirements.lock

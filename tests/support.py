@@ -7,7 +7,11 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from uuid import uuid4
 
+import httpx
 from registry_core.events import Event, NewEvent, Origin, RecordedEvent
+from registry_core.events.governance import AccountCreated, RolesChanged
+from registry_core.http.app import make_app
+from registry_core.identity import account_stream, new_token
 from registry_core.messaging.unit_of_work import PoolReader
 from registry_core.runtime import install_schema, loops
 from registry_core.service import Build, Platform, Service, open_platform
@@ -18,7 +22,7 @@ from registry_core.store.memory import MemoryEventStore
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 T = TypeVar("T")
 
-__all__ = ["NOW", "MemoryReader", "PoolReader", "new", "record", "running", "until"]
+__all__ = ["NOW", "MemoryReader", "PoolReader", "http", "new", "record", "running", "token_of", "until"]
 
 
 def new(data: Event, actor: str = "alice", occurred_at: datetime = NOW) -> NewEvent:
@@ -53,6 +57,24 @@ async def until(condition: Callable[[], Awaitable[T]], seconds: float = 20.0) ->
         while not (value := await condition()):  # noqa: ASYNC110 - another process brings it about
             await asyncio.sleep(0.02)
     return value
+
+
+@asynccontextmanager
+async def http(platform: Platform, services: Sequence[Service], token: str = "") -> AsyncIterator[httpx.AsyncClient]:
+    """A client of these services' routes."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    transport = httpx.ASGITransport(app=make_app(platform, services))  # type: ignore[arg-type]  # both are ASGI
+    async with httpx.AsyncClient(transport=transport, base_url="http://hallmark", headers=headers) as client:
+        yield client
+
+
+async def token_of(platform: Platform, account: str, *roles: str, person: str | None = None) -> str:
+    """A new account with these roles, and a token for it."""
+    text, issued = new_token(account)
+    created = AccountCreated(account=account, kind="human", person=person or account, display_name=account)
+    events: list[Event] = [created, RolesChanged(account=account, roles=roles), issued]
+    await platform.store.append(Append(account_stream(account), [new(data) for data in events], ANY))
+    return text
 
 
 @asynccontextmanager

@@ -1,11 +1,12 @@
 """A believable portfolio as events: for tests of the console, and for looking at it."""
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from registry_core.events import Event, RecordedEvent
+from registry_core.events import Event
 from registry_core.events.evidence import (
     ArtifactScanned,
     DependenciesScanned,
@@ -40,7 +41,10 @@ from registry_core.events.promotions import (
     RuleResult,
 )
 from registry_core.events.versions import ArtifactStored, DependantAdded, DependencyChanged, VersionRegistered
+from registry_core.projections import Projection, Row
+from registry_core.store.memory import MemoryEventStore
 from registry_core.values import EvidenceType, File, Metadata, RiskTier, Severity, UseContext, asset_stream
+from support import record
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 CREDIT = UseContext(business_function="credit-decisions", data_class="confidential", region="eu")
@@ -54,14 +58,12 @@ def digest(text: str) -> str:
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
-def at_index(event: RecordedEvent, log_index: int) -> RecordedEvent:
-    """The event with a place in the log."""
-    return RecordedEvent(**{**{f: getattr(event, f) for f in _RECORDED}, "log_index": log_index})
-
-
-_RECORDED = (
-    "id", "stream", "version", "type", "body", "body_sha256", "actor", "occurred_at", "recorded_at", "correlation_id",
-)  # fmt: skip
+async def projected(projection: Projection, *given: tuple[str, Event]) -> dict[str, Row]:
+    """Given these events on these streams: the projection's rows by key, as JSON keeps them."""
+    store = MemoryEventStore()
+    for stream, event in given:
+        await record(store, stream, event)
+    return {key: json.loads(json.dumps(row)) for key, row in projection.fold({}, store.log).items()}
 
 
 def registered(ref: str, files: Sequence[str] = ("model.safetensors",), **metadata: object) -> VersionRegistered:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
-from scipy.special import erf  # type: ignore[import-untyped] # scipy ships no types
+from scipy.special import erf
 
 from hallmark_demo.pipeline.wordpiece import Vocabulary, load_vocabulary, token_ids
 

@@ -20,8 +20,6 @@ T = TypeVar("T")
 
 _TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0, write=60.0)
 _CHUNK: Final = 1024 * 1024
-_PERMANENT = (httpx.UnsupportedProtocol, httpx.LocalProtocolError)
-"""Transport errors that the caller has to mend."""
 
 
 class _BusyError(Exception):
@@ -33,7 +31,7 @@ class Retry:
     """For how long a call is sent again, and how time passes (tests bring their own)."""
 
     seconds: float = 60.0
-    notice: Callable[[str], None] = lambda reason: None
+    notice: Callable[[str], object] = lambda _: None
     """Told the reason of the first failure of each call."""
     sleep: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
@@ -56,7 +54,9 @@ class Session:
         try:
             self._http = httpx.Client(base_url=known.url, headers=headers, timeout=_TIMEOUT, transport=transport)
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise _bad_url(known.url, error) from error
+            raise _bad_url(known.url, str(error)) from error
+        if self._http.base_url.scheme not in ("http", "https") or not self._http.base_url.host:
+            raise _bad_url(known.url, "it does not name a protocol and a host")
 
     def __enter__(self) -> Self:
         return self
@@ -88,8 +88,8 @@ class Session:
         for pause in wire.pauses():
             try:
                 return attempt()
-            except _PERMANENT as error:
-                raise _bad_url(self.url, error) from error
+            except httpx.LocalProtocolError as error:  # e.g. a line break in the token
+                raise HallmarkError("Bad request", f"this cannot be sent: {error}", fix="look at the token") from error
             except (httpx.TransportError, _BusyError) as error:
                 reason = str(error) or type(error).__name__
                 if self._retry.clock() - begun + pause > self._retry.seconds:

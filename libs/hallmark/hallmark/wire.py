@@ -96,11 +96,11 @@ def refusal(status: int, body: bytes) -> HallmarkError:
         text = body.decode("utf-8", "replace").strip()
         detail = f"the server answered {status}: {text[:300] or 'nothing'}"
         return HallmarkError("Refused", detail, status=status, fix="see that the URL is Hallmark's")
-    errors = problem.get("errors")
+    errors, lost = problem.get("errors"), "see that the service that answers this runs there" if status == 404 else ""
     return HallmarkError(
         str(problem.get("title", "Refused")),
         str(problem.get("detail") or f"the server answered {status}"),
-        fix=str(problem.get("fix", "")),
+        fix=str(problem.get("fix") or lost),
         field=str(problem.get("field", "")),
         status=status,
         errors=[e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else (),

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import BaseModel
 
 from registry_core.clock import Clock, system_clock
 from registry_core.handlers import Handlers
@@ -57,6 +58,8 @@ class Service:
     jobs: Mapping[str, JobFunction] = field(default_factory=dict)
     inbound: Mapping[str, InboundHandler] = field(default_factory=dict)
     """Handlers of inbound topics."""
+    accepts: Mapping[str, type[BaseModel]] = field(default_factory=dict)
+    """Models of the CloudEvents types that may come in; their schemas are published."""
     projections: Sequence[Projection] = ()
     background: Sequence[Background] = ()
     """Loops that run for as long as the service does."""

@@ -76,6 +76,7 @@ def _configure_logs(settings: Settings, service: str) -> None:
     )
     structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # tells of every lost connection; we say it once ourselves
 
 
 def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

@@ -3,6 +3,7 @@
 from registry_core.events.versions import VersionAdded, VersionRegistered
 from registry_core.service import Platform, Service
 
+from hallmark_ingestion.commands import ACCEPTED
 from hallmark_ingestion.handlers import flag_dependants, list_on_assets
 from hallmark_ingestion.inbound import make_handler
 from hallmark_ingestion.routes import ROUTES
@@ -15,4 +16,5 @@ def build(platform: Platform) -> Service:
         routes=ROUTES,
         handlers={VersionRegistered: list_on_assets, VersionAdded: flag_dependants},
         inbound={"mlops.events": make_handler(platform)},
+        accepts=ACCEPTED,
     )

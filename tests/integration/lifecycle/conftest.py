@@ -16,7 +16,7 @@ from registry_core.http.app import make_app
 from registry_core.identity import account_stream, new_token
 from registry_core.messaging.consumer import Consumer
 from registry_core.messaging.jobs import JobRunner
-from registry_core.projections import Projector
+from registry_core.projections import Projector, wait_projected
 from registry_core.runtime import install_schema
 from registry_core.service import Platform, Service, open_platform
 from registry_core.settings import Settings
@@ -35,8 +35,10 @@ class World:
     http: httpx.AsyncClient
 
     async def given(self, stream: str, *events: Event) -> None:
-        """These events happened."""
-        await self.platform.store.append(Append(stream, [new(event) for event in events], ANY))
+        """These events happened, and are sealed."""
+        made = [new(event) for event in events]
+        await self.platform.store.append(Append(stream, made, ANY))
+        assert await self.platform.store.wait_sealed(made[-1].id, 20) is not None
 
     async def settle(self) -> None:
         """Let the service do everything that waits for it."""
@@ -53,11 +55,11 @@ class World:
             busy = await jobs.run_next() or bool(behind)
 
     async def projected(self) -> None:
-        """Let the views take in everything."""
+        """Wait until the views have taken in everything."""
         await self._all_sealed()
+        head = await self.platform.pool.fetchval("select next_index from log.sealer_state")
         for projection in self.service.projections:
-            while await Projector(projection, self.platform.pool, self.platform.notifier).advance():
-                pass
+            assert await wait_projected(self.platform.pool, self.platform.notifier, projection, head - 1, 20)
 
     async def events(self, stream: str) -> list[RecordedEvent]:
         (found,) = await self.platform.reader.read(stream)

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -140,16 +141,10 @@ async def test_sweeps_at_once_act_once(world: Any) -> None:
     await world.projected()
     sweepers = [Sweeper(world.platform) for _ in range(4)]
     now = datetime.now(UTC)
-    swept = await asyncio.gather(*(s.sweep(Sweep(now, f"s{n}", _id(n))) for n, s in enumerate(sweepers)))
+    swept = await asyncio.gather(*(s.sweep(Sweep(now, f"s{n}", UUID(int=n))) for n, s in enumerate(sweepers)))
     assert sum(len(done.appended) for done in swept) == 5
     for n in range(1, 6):
         assert len(await world.data(ref(n), ApprovalExpired)) == 1
-
-
-def _id(n: int) -> Any:
-    from uuid import UUID
-
-    return UUID(int=n)
 
 
 async def test_the_scheduler_warns_and_expires_by_itself(world: Any) -> None:

@@ -60,9 +60,7 @@ async def counted(world: Any) -> int:
 
 async def served(world: Any, customer: str, at: datetime) -> dict[str, Any]:
     await world.projected()
-    answer = await world.get(
-        "/v1/served", await world.token(f"aud{customer}", "auditor"), customer=customer, at=at.isoformat()
-    )
+    answer = await world.get("/v1/served", await world.token("audrey", "auditor"), customer=customer, at=at.isoformat())
     assert answer.status_code == 200, answer.text
     return answer.json()
 

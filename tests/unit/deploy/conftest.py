@@ -1,11 +1,16 @@
 """The deployment's files, read as the tools read them."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import yaml
+from registry_core.clock import system_clock
+from registry_core.objects import ObjectStorage
+from registry_core.service import Platform, Service, find_services
 from registry_core.settings import Settings
 
 _VARIABLE = re.compile(r"\$\{(?P<name>\w+):\?[^}]*\}")
@@ -37,3 +42,17 @@ def compose(compose_text: str) -> Any:
 def setting_names() -> set[str]:
     """Every environment variable that is a setting."""
     return {f"HALLMARK_{name.upper()}" for name in Settings.model_fields}
+
+
+@pytest.fixture
+def built(tmp_path: Path) -> Callable[[str], tuple[Platform, Service]]:
+    """Builds an installed service on a platform that connects to nothing; its data folder is `tmp_path`."""
+
+    def build(name: str) -> tuple[Platform, Service]:
+        (tmp_path / "keys").mkdir()  # as open_platform does
+        settings, idle = Settings(data_dir=tmp_path), MagicMock()
+        platform = Platform(settings, idle, idle, idle, ObjectStorage.open(settings), system_clock)
+        [found] = find_services([name])
+        return platform, found(platform)
+
+    return build

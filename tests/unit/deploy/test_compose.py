@@ -1,7 +1,7 @@
 """docker-compose.yml says the same as the code: services, settings, addresses; and nothing is left open."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from registry_core.service import ALL
+from registry_core.service import ALL, Platform, Service
 from registry_core.settings import Settings
 
 HALLMARK = "hallmark:0.1.0"
@@ -31,7 +31,9 @@ def settings_of(container: Mapping[str, Any]) -> dict[str, str]:
 
 
 def has_health_check(container: Mapping[str, Any], dockerfile: str) -> bool:
-    return "test" in container.get("healthcheck", {}) or (container["image"] == HALLMARK and "HEALTHCHECK" in dockerfile)
+    return "test" in container.get("healthcheck", {}) or (
+        container["image"] == HALLMARK and "HEALTHCHECK" in dockerfile
+    )
 
 
 def test_every_service_runs_on_its_own_and_there_are_only_known_ones(containers: dict[str, Any]) -> None:
@@ -95,16 +97,17 @@ def test_all_services_agree_on_their_settings(containers: dict[str, Any]) -> Non
     assert len({tuple(sorted(settings_of(containers[name]).items())) for name in ALL}) == 1
 
 
-def test_only_the_migration_knows_the_owner(containers: dict[str, Any]) -> None:
+def test_only_the_migration_knows_the_owner_and_nothing_else(containers: dict[str, Any]) -> None:
     knowing = {name for name in containers if "HALLMARK_POSTGRES_OWNER_DSN" in settings_of(containers[name])}
     assert knowing == {"migrate"}
+    assert len(containers["migrate"]["environment"]) == 1
     assert all(
         urlsplit(settings_of(containers[name])["HALLMARK_POSTGRES_DSN"]).username == "hallmark_service" for name in ALL
     )
 
 
 def test_settings_name_containers_that_exist(containers: dict[str, Any]) -> None:
-    given = settings_of(containers["migrate"])
+    given = settings_of(containers["ledger"]) | settings_of(containers["migrate"])
     urls = ("POSTGRES_DSN", "POSTGRES_OWNER_DSN", "OBJECTS_ENDPOINT", "OTLP_ENDPOINT")
     hosts = {urlsplit(given[f"HALLMARK_{url}"]).hostname for url in urls}
     hosts |= {address.split(":")[0] for address in given["HALLMARK_KAFKA_BOOTSTRAP"].split(",")}
@@ -148,8 +151,12 @@ def test_every_volume_is_declared_and_every_mounted_file_exists(compose: Any, ro
     assert [source for source in sources if source.startswith(".") and not (root / source).exists()] == []
 
 
-def test_what_signs_keeps_its_key(containers: dict[str, Any]) -> None:
-    for name in ("ledger", "approval"):
+@pytest.mark.parametrize("name", ALL)
+def test_a_service_with_a_key_keeps_it(
+    name: str, containers: dict[str, Any], built: Callable[[str], tuple[Platform, Service]], tmp_path: Path
+) -> None:
+    built(name)
+    if any((tmp_path / "keys").iterdir()):
         assert containers[name]["volumes"] == [f"{name}:/var/lib/hallmark"]
 
 

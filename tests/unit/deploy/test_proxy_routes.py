@@ -3,17 +3,14 @@
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from unittest.mock import MagicMock
 
 import pytest
 from litestar.routes import HTTPRoute
-from registry_core.clock import system_clock
 from registry_core.http.app import make_app
-from registry_core.objects import ObjectStorage
-from registry_core.service import ALL, Platform, find_services
-from registry_core.settings import Settings
+from registry_core.service import ALL, Platform, Service
 
 REF = "model:credit-risk@1.0.0"
 NOT_FOR_OUTSIDE = ("/health", "/metrics", "/schema")
@@ -48,21 +45,18 @@ def proxy(caddyfile: Path) -> Proxy:
     return Proxy(rules, default[1])
 
 
-def paths_of(service: str, folder: Path) -> list[str]:
-    """What an installed service serves, with example values in place of parameters."""
-    (folder / "keys").mkdir()  # as open_platform does
-    settings = Settings(data_dir=folder)
-    idle = MagicMock()  # building connects to nothing
-    platform = Platform(settings, idle, idle, idle, ObjectStorage.open(settings), system_clock)
-    [build] = find_services([service])
-    routes = [route.path for route in make_app(platform, [build(platform)]).routes if isinstance(route, HTTPRoute)]
+def paths_of(platform: Platform, service: Service) -> list[str]:
+    """What a service serves, with example values in place of parameters."""
+    routes = [route.path for route in make_app(platform, [service]).routes if isinstance(route, HTTPRoute)]
     example = [re.sub(r"\{[^}]*:path\}", "folder/weights.safetensors", route) for route in routes]
     return [re.sub(r"\{[^}]*\}", REF, path) for path in example if not path.startswith(NOT_FOR_OUTSIDE)]
 
 
 @pytest.mark.parametrize("service", ALL)
-def test_every_route_of_a_service_is_sent_to_it(service: str, proxy: Proxy, tmp_path: Path) -> None:
-    wrong = {path: proxy.upstream(path) for path in paths_of(service, tmp_path) if proxy.upstream(path) != service}
+def test_every_route_of_a_service_is_sent_to_it(
+    service: str, proxy: Proxy, built: Callable[[str], tuple[Platform, Service]]
+) -> None:
+    wrong = {path: proxy.upstream(path) for path in paths_of(*built(service)) if proxy.upstream(path) != service}
     assert wrong == {}, f"deploy/proxy/Caddyfile sends these paths of {service} elsewhere"
 
 
@@ -92,7 +86,9 @@ def test_metrics_and_health_stay_inside(path: str, proxy: Proxy) -> None:
     assert proxy.upstream(path) == ""
 
 
-@pytest.mark.skipif(not shutil.which("caddy"), reason="no caddy on the PATH: its own check of the Caddyfile was not run")
+@pytest.mark.skipif(
+    not shutil.which("caddy"), reason="no caddy on the PATH: its own check of the Caddyfile was not run"
+)
 def test_caddy_accepts_the_file(caddyfile: Path) -> None:
     command = ["caddy", "validate", "--adapter", "caddyfile", "--config", str(caddyfile)]
     done = subprocess.run(command, capture_output=True, text=True)

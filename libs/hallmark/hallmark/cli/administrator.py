@@ -38,7 +38,7 @@ async def first_token(platform: Platform) -> str | None:
 
 
 def issue_locally(account: str, data: Path | None, label: str, expires_at: datetime | None) -> dict[str, Any]:
-    """Issue a token straight into the log. Who can do this owns the database anyway, and it is recorded all the same."""
+    """Issue a token straight into the log: who can do this owns the database anyway, and it is recorded."""
     settings = Settings()
     dsn = settings.postgres_dsn.get_secret_value() or running_dsn(data or settings.data_dir)
     return asyncio.run(_issue(dsn, account, label or "issued on the machine", expires_at))

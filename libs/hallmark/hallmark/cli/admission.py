@@ -18,6 +18,7 @@ def add_to(app: typer.Typer) -> None:
 
 def check(
     ref: Ref,
+    *,
     business_function: Annotated[str, typer.Option("--for", help="Business function, e.g. credit-scoring.")],
     environment: Annotated[str, typer.Option(help="Where it would serve.")] = "production",
     data_class: Annotated[str, typer.Option(help="E.g. public, internal, personal.")] = "internal",

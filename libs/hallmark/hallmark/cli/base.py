@@ -45,7 +45,22 @@ def _remember_json(value: bool) -> bool:
 
 
 Json = Annotated[bool, typer.Option("--json", callback=_remember_json, is_eager=True, help="Print JSON, for machines.")]
-Ref = Annotated[str, typer.Argument(metavar="REF", help="kind:name@version, e.g. model:credit-risk@1.0.0")]
+
+
+def checked_ref(text: str) -> str:
+    """Raises typer.BadParameter that shows the form."""
+    from registry_core.values import parse_ref  # noqa: PLC0415 - only when needed
+
+    try:
+        parse_ref(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
+Ref = Annotated[
+    str, typer.Argument(metavar="REF", parser=checked_ref, help="kind:name@version, e.g. model:credit-risk@1.0.0")
+]
 
 
 def wants_json() -> bool:
@@ -125,9 +140,17 @@ def _known_on_the_server(error: Exception) -> tuple[dict[str, Any], int] | None:
         case "LocalStackError" | "KeyFileError":
             return {"detail": str(error)}, REFUSED
         case "ValidationError":
-            return {"detail": str(error), "fix": "correct the fields named"}, USAGE
+            return {"detail": _faults(error), "fix": "correct what is named"}, USAGE
+        case "TOMLDecodeError":
+            return {"detail": f"the file is not TOML: {error}", "fix": "correct it"}, USAGE
         case _:
             return None
+
+
+def _faults(error: Any) -> str:
+    """A pydantic ValidationError's faults, without the values, which may be secret."""
+    found = error.errors(include_url=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or error.title}: {fault['msg']}" for fault in found)
 
 
 class RootGroup(TyperGroup):

@@ -29,6 +29,7 @@ def add_to(app: typer.Typer) -> None:
 
 def create(
     account: Account,
+    *,
     roles: Roles = None,
     service: Annotated[bool, typer.Option("--service", help="A pipeline's, not a human's.")] = False,
     person: Annotated[str | None, typer.Option(help="The human behind it; one for all accounts of one human.")] = None,
@@ -56,6 +57,7 @@ def set_roles(account: Account, roles: Roles = None, json: Json = False) -> None
 
 def issue(
     account: Account,
+    *,
     label: Annotated[str, typer.Option(help="What it is for.")] = "",
     expires: Annotated[
         datetime | None, typer.Option(parser=moment, metavar="TIME", help="E.g. 90d, or 2026-12-01; by default never.")

@@ -16,6 +16,8 @@ _COLOURS: Final = {
     "remediate": "yellow", "high": "yellow", "fail": "red", "failed": "red", "refused": "red", "rejected": "red",
     "reject": "red", "malicious": "red", "suspended": "red", "critical": "red", "open": "red", "error": "red",
 }  # fmt: skip
+_UNBROKEN: Final = 10_000
+"""Columns of a file or pipe, where nothing is to be broken into lines."""
 
 
 def show(document: Any, human: Callable[[], None]) -> None:
@@ -45,11 +47,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str |
     from rich.console import Console  # noqa: PLC0415 - only for a person
     from rich.table import Table  # noqa: PLC0415 - as above
 
-    drawn = Table(*columns, title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    drawn = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        drawn.add_column(_cell(column), overflow="fold")
     for row in rows:
         drawn.add_row(*map(_cell, row))
-    console = Console()
-    console.print(drawn, soft_wrap=not console.is_terminal)
+    Console(width=None if sys.stdout.isatty() else _UNBROKEN).print(drawn)
 
 
 def _cell(value: object) -> Any:

@@ -19,6 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 def promote(
     ref: Ref,
+    *,
     business_function: Annotated[str, typer.Option("--for", help="Business function, e.g. credit-scoring.")],
     data_class: Annotated[str, typer.Option(help="E.g. public, internal, personal.")] = "internal",
     region: Annotated[str, typer.Option(help="Where it may serve.")] = "any",
@@ -80,6 +81,7 @@ def _show_rules(results: list[dict[str, Any]]) -> None:
 
 def request_exception(
     ref: Ref,
+    *,
     rule: Annotated[str, typer.Option(help="The rule that is in the way.")],
     reason: Annotated[str, typer.Option(help="Why it is right all the same.")],
     expires: Annotated[

@@ -27,9 +27,10 @@ def examine_all(data: Path | None) -> list[Check]:
 
 async def _examine_settings(settings: Settings) -> list[Check]:
     checks = []
-    for name, setting in (("database", "postgres_dsn"), ("database as owner", "postgres_owner_dsn")):
-        if dsn := getattr(settings, setting).get_secret_value():
-            checks.append(await _check(name, f"HALLMARK_{setting.upper()}", lambda dsn=dsn: _database(dsn)))
+    if dsn := settings.postgres_dsn.get_secret_value():
+        checks.append(await _check("database", "HALLMARK_POSTGRES_DSN", lambda: _database(dsn)))
+    if owner := settings.postgres_owner_dsn.get_secret_value():
+        checks.append(await _check("database as owner", "HALLMARK_POSTGRES_OWNER_DSN", lambda: _database(owner)))
     if settings.kafka_bootstrap:
         checks.append(await _check("broker", "HALLMARK_KAFKA_BOOTSTRAP", lambda: _broker(settings)))
     if settings.objects_url:

@@ -38,6 +38,7 @@ def _reviewing(outcome: str) -> Callable[..., None]:
 
     def review(
         promotion: Promotion,
+        *,
         role: Role,
         comment: Annotated[str, typer.Option(help="What you looked at, what has to change.")] = "",
         key: Key = None,

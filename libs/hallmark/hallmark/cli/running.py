@@ -1,6 +1,7 @@
 """Services in this process, for `up`, `serve` and `migrate`. Needs the server's packages."""
 
 import asyncio
+import logging
 import signal
 import tempfile
 from collections.abc import Coroutine, Sequence
@@ -30,6 +31,8 @@ def settings_for_up(data: Path | None, port: int | None, *, demo_clock: bool) ->
 
 def run_up(settings: Settings, services: Sequence[str] | None) -> None:
     """Run the local stack and the services until a signal, then stop services, broker and database in this order."""
+    if settings.log_level in ("warning", "error"):
+        logging.disable(logging.INFO)  # the libraries' own words, whatever level they set for themselves
     try:
         _run(_up(settings, services or ALL))
     except SystemExit as error:  # uvicorn's word for a port that it cannot have

@@ -19,8 +19,14 @@ def add_to(app: typer.Typer) -> None:
     app.command()(status)
 
 
+def _checked(text: str) -> str:
+    return base.checked_ref(text) if ":" in text else text
+
+
 def status(
-    what: Annotated[str, typer.Argument(metavar="REF|PROMOTION", help="A version, or a promotion's id.")],
+    what: Annotated[
+        str, typer.Argument(metavar="REF|PROMOTION", parser=_checked, help="A version, or a promotion's id.")
+    ],
     watch: Annotated[
         bool, typer.Option("--watch", help="Print anew at every change, until Ctrl-C or the end.")
     ] = False,

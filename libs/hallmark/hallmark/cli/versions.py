@@ -31,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
 def register(
     ref: Ref,
     files: Annotated[list[Path] | None, File] = None,
+    *,
     digest: Annotated[str | None, typer.Option(help="sha256:… of content that is kept elsewhere.")] = None,
     format: Annotated[str | None, typer.Option(help="E.g. safetensors, skops, onnx.")] = None,  # noqa: A002 - the field's name
     metadata: MetadataFile = None,
@@ -108,8 +109,10 @@ def _metadata(path: Path | None, fields: list[str] | None) -> dict[str, Any]:
         if not separator:
             base.fail(f"{field!r} is not NAME=VALUE", "write e.g. --set owner=alice", base.USAGE)
         _put(found, name, value)
-    Metadata.model_validate_json(json_format.dumps(found, default=str))
-    return found
+    text = json_format.dumps(found, default=str)  # TOML has times of its own
+    Metadata.model_validate_json(text)
+    sent: dict[str, Any] = json_format.loads(text)
+    return sent
 
 
 def _put(found: dict[str, Any], name: str, value: str) -> None:

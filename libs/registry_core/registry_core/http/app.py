@@ -57,6 +57,7 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
         },
         middleware=[DefineMiddleware(_Traced), DefineMiddleware(_SecurityHeaders)],
         request_max_body_size=BODY_LIMIT,
+        logging_config=None,  # structlog's, as for everything else
         openapi_config=OpenAPIConfig(
             title="Hallmark",
             version="1",

@@ -52,10 +52,11 @@ class Sealer:
         self._hint.set()
 
     async def run(self) -> None:
-        idle = 0
+        idle, prepared = 0, False
         while True:
             self._hint.clear()
             try:
+                prepared = prepared or await self._prepare()
                 sealed = await self.seal_once()
             except (*TRANSIENT, asyncpg.RaiseError) as error:
                 log.warning("sealing starts over", reason=repr(error))
@@ -64,6 +65,11 @@ class Sealer:
             idle = 0 if sealed else idle + 1
             if not sealed:
                 await self._pause(BUSY_POLL if idle < 200 else IDLE_POLL)
+
+    async def _prepare(self) -> bool:
+        if await self._pool.fetchval("select log.rewind_sealer_after_restore()"):
+            log.warning("the database is a restored one: looking at every event once")
+        return True
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

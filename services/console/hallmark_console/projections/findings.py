@@ -9,7 +9,7 @@ from registry_core.events.lifecycle import RemediationClockStarted, RemediationC
 from registry_core.projections import Projection, Row
 from registry_core.values import Severity
 
-from hallmark_console.projections.rows import data_of, row_key, storable
+from hallmark_console.projections.rows import data_of, row_key
 
 COLUMNS = """
     ref text,
@@ -59,7 +59,7 @@ def evolve(row: Row | None, event: RecordedEvent) -> Row | None:
     """The finding's row after one more event about it."""
     data = data_of(event)
     changes = _changes(row, data, event.recorded_at.isoformat()) if data else None
-    return None if changes is None else {**(row or _NOTHING), **storable(changes)}
+    return None if changes is None else {**(row or _NOTHING), **changes}
 
 
 def _changes(row: Row | None, data: Event, at: str) -> Row | None:
@@ -79,7 +79,7 @@ def _changes(row: Row | None, data: Event, at: str) -> Row | None:
 
 
 def _found(row: Row, data: VulnerabilityFound, at: str) -> Row:
-    components = {**dict.fromkeys(row.get("components", [])), storable(data.component): None}
+    components = {**dict.fromkeys(row.get("components", [])), data.component: None}
     return {
         "ref": data.ref, "kind": "vulnerability", "finding": data.advisory, "severity": data.severity.value,
         "score": data.score, "component": ", ".join(components), "components": list(components),
@@ -91,7 +91,7 @@ def _found(row: Row, data: VulnerabilityFound, at: str) -> Row:
 
 
 def _resolved(row: Row, data: VulnerabilityResolved, at: str) -> Row:
-    left = [component for component in row["components"] if component != storable(data.component)]
+    left = [component for component in row["components"] if component != data.component]
     if left:
         return {"components": left, "component": ", ".join(left)}
     return {"components": left, "open": False, "resolved_at": at, "resolution": data.reason, **_NO_CLOCK}

@@ -16,7 +16,7 @@ from registry_core.events.promotions import (
 )
 from registry_core.projections import Projection, Row
 
-from hallmark_console.projections.rows import data_of, row_key, storable
+from hallmark_console.projections.rows import data_of, row_key
 
 COLUMNS = """
     promotion text,
@@ -66,7 +66,7 @@ def evolve(row: Row | None, event: RecordedEvent) -> Row | None:
         return None
     else:
         changes = _decided(data, at) or _reviewed(row, data, at)
-    return {**(row or {}), **storable(changes)}
+    return {**(row or {}), **changes}
 
 
 def _requested(data: PromotionRequested, at: str) -> Row:
@@ -112,7 +112,7 @@ def _reviewed(row: Row, data: Event, at: str) -> Row:
 def waiting_for(roles: Iterable[str], reviews: Iterable[Row]) -> list[str]:
     """The roles whose newest review, if any, is no approval."""
     newest = {review["role"]: review["outcome"] for review in reviews}
-    return [role for role in roles if newest.get(storable(role)) != "approve"]
+    return [role for role in roles if newest.get(role) != "approve"]
 
 
 def _reason(result: RuleResult) -> Row:

@@ -6,11 +6,10 @@ in a fold would stop the view for ever.
 
 import hashlib
 import json
-import math
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic import ValidationError
-from registry_core.events import Event, RecordedEvent, UnknownEventTypeError
+from registry_core.events import Event, RecordedEvent, UnknownEventTypeError, decode
 from registry_core.values import parse_ref
 
 KEY_LIMIT = 1000
@@ -18,11 +17,19 @@ KEY_LIMIT = 1000
 
 
 def data_of(event: RecordedEvent) -> Event | None:
-    """The typed body; None when it was erased, or when this build does not know its type."""
+    """The typed body, storable; None when it was erased, or when this build does not know its type."""
     try:
-        return event.data
+        return decode(event.type, _without_nul(event.body)) if _has_nul(event.body) else event.data
     except (UnknownEventTypeError, ValidationError):
         return None
+
+
+def _has_nul(body: bytes | None) -> TypeGuard[bytes]:
+    return body is not None and rb"\u0000" in body
+
+
+def _without_nul(body: bytes) -> bytes:
+    return json.dumps(storable(json.loads(body))).encode()
 
 
 def version_of(event: RecordedEvent) -> str | None:
@@ -37,21 +44,19 @@ def version_of(event: RecordedEvent) -> str | None:
 def row_key(*parts: str) -> str:
     """One key from several texts of any length and content."""
     plain = " ".join(parts)
-    if len(plain.encode()) <= KEY_LIMIT and "\x00" not in plain:
+    if len(plain.encode()) <= KEY_LIMIT:
         return plain
     return f"sha256:{hashlib.sha256(json.dumps(parts).encode()).hexdigest()}"
 
 
 def storable(value: Any) -> Any:
-    """The same value without what `jsonb` refuses: U+0000 in texts, numbers that are not finite."""
+    """The same JSON value without what `jsonb` refuses: U+0000 in texts. It becomes U+FFFD, as in HTML."""
     match value:
         case str():
             return value.replace("\x00", "\ufffd")
-        case float():
-            return value if math.isfinite(value) else None
         case dict():
             return {storable(key): storable(item) for key, item in value.items()}
-        case list() | tuple():
+        case list():
             return [storable(item) for item in value]
         case _:
             return value

@@ -32,7 +32,7 @@ from registry_core.events.versions import MetadataAmended, VersionRegistered
 from registry_core.projections import Projection, Row
 from registry_core.values import EvidenceType, Metadata, State, parse_ref
 
-from hallmark_console.projections.rows import data_of, storable, version_of
+from hallmark_console.projections.rows import data_of, version_of
 
 COLUMNS = """
     ref text,
@@ -94,7 +94,7 @@ def evolve(row: Row | None, event: RecordedEvent) -> Row | None:
     else:
         changes = _lifecycle(row, data) or _checks(row, data) or _process(row, data)
     state = {"state": _STATES[type(data)].value} if type(data) in _STATES else {}
-    return {**(row or {}), **storable({**changes, **state}), "updated_at": at}
+    return {**(row or {}), **changes, **state, "updated_at": at}
 
 
 def _registered(data: VersionRegistered, at: str) -> Row:
@@ -140,7 +140,7 @@ def _checks(row: Row, data: Event) -> Row:
         case VulnerabilityFound():
             return _vulnerabilities({**row["vulnerabilities"], _vulnerability(data): data.severity.value})
         case VulnerabilityResolved():
-            gone = storable(_vulnerability(data))
+            gone = _vulnerability(data)
             return _vulnerabilities({name: s for name, s in row["vulnerabilities"].items() if name != gone})
         case _:
             return {}
@@ -203,7 +203,7 @@ def _lifecycle(row: Row, data: Event) -> Row:
 
 
 def _without(items: Iterable[dict[str, Any]], name: str, value: str) -> list[dict[str, Any]]:
-    return [item for item in items if item[name] != storable(value)]
+    return [item for item in items if item[name] != value]
 
 
 def _approval(data: VersionApproved) -> Row:

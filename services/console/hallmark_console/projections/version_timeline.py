@@ -9,7 +9,7 @@ from registry_core.events.governance import ServedWindowRecorded
 from registry_core.events.versions import DependantAdded, VersionAdded
 from registry_core.projections import Projection, Row
 
-from hallmark_console.projections.rows import data_of, storable, version_of
+from hallmark_console.projections.rows import data_of, version_of
 from hallmark_console.projections.sentences import Sentence, describe
 
 COLUMNS = """
@@ -35,12 +35,11 @@ def evolve(_row: Row | None, event: RecordedEvent) -> Row | None:
     """The row of this event."""
     data = data_of(event)
     sentence, tone = describe(data) if data else _unreadable(event)
-    row = {
+    return {
         "ref": _ref(event), "promotion": getattr(data, "promotion", None),
         "occurred_at": event.occurred_at.isoformat(), "recorded_at": event.recorded_at.isoformat(),
         "actor": event.actor, "type": event.type, "sentence": sentence, "tone": tone, "details": _details(data),
     }  # fmt: skip
-    return dict(storable(row))
 
 
 def _ref(event: RecordedEvent) -> str | None:

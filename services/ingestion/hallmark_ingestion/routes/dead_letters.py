@@ -5,7 +5,7 @@ from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from registry_core.messaging import dead_letters
 from registry_core.messaging.dead_letters import DeadLetter
 from registry_core.problems import conflict, not_found
@@ -20,7 +20,7 @@ def _document(letter: DeadLetter) -> dict[str, Any]:
 @get("/v1/dead-letters", action="dead-letters")
 async def list_letters(
     platform: Platform,
-    letter_state: Annotated[Literal["open", "replaying", "replayed"] | None, Parameter(query="state")] = None,
+    letter_state: Annotated[Literal["open", "replaying", "replayed"] | None, QueryParameter(name="state")] = None,
     limit: Annotated[int, Parameter(ge=1, le=1000)] = 100,
 ) -> list[dict[str, Any]]:
     """The newest first."""

@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from litestar import Request, get, patch, post, put
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from registry_core.events.evidence import EvidenceAttached
 from registry_core.events.versions import ArtifactStored
 from registry_core.handlers import load
@@ -107,7 +107,7 @@ async def attach_evidence(
     ref: str,
     request: AnyRequest,
     caller: Caller,
-    evidence_type: Annotated[EvidenceType, Parameter(query="type")],
+    evidence_type: Annotated[EvidenceType, QueryParameter(name="type")],
 ) -> dict[str, Any]:
     """Attach a document of up to 16 MiB; it is kept by digest, and checks start by themselves."""
     body = await request.body()

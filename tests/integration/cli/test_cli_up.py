@@ -1,0 +1,224 @@
+"""`hallmark up` as a user runs it: a process of its own, stopped with Ctrl-C."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+from typing import IO
+
+import httpx
+import psutil
+import pytest
+from hallmark import Client
+from hallmark.session import Retry
+
+HALLMARK = Path(sys.executable).with_name("hallmark")
+ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("HALLMARK_")}
+pytestmark = pytest.mark.timeout(300)
+
+
+@dataclass
+class Up:
+    """A running `hallmark up` and what it has printed until it was ready."""
+
+    process: subprocess.Popen[str]
+    output: str
+
+    @property
+    def url(self) -> str:
+        return self._found(r"runs at (http://127\.0\.0\.1:\d+)")
+
+    @property
+    def token(self) -> str:
+        return self._found(r"export HALLMARK_TOKEN=(hmk_\w+)")
+
+    def _found(self, pattern: str) -> str:
+        match = re.search(pattern, self.output)
+        assert match, self.output
+        return match[1]
+
+    def client(self, token: str | None = None) -> Client:
+        return Client(self.url, token or self.token, retry=Retry(20))
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def child(self, name: str) -> psutil.Process:
+        """The server itself, not the processes that it has started."""
+        (found,) = [c for c in psutil.Process(self.process.pid).children() if c.name() == name]
+        return found
+
+    def stop(self) -> tuple[int, str, str]:
+        self.process.send_signal(signal.SIGINT)
+        out, err = self.process.communicate(timeout=30)
+        return self.process.returncode, out, err
+
+
+Start = Callable[..., Up]
+
+
+@pytest.fixture
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up") / "var"
+
+
+@pytest.fixture
+def start(data: Path) -> Iterator[Start]:
+    """`start("--port", …)`: run it on `data` and wait until it says that it is ready."""
+    running: list[subprocess.Popen[str]] = []
+
+    def run(*options: str, **environment: str) -> Up:
+        argv = [str(HALLMARK), "up", "--data", str(data), "--services", "ledger,ingestion", *options]
+        process = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT | environment
+        )
+        running.append(process)
+        assert process.stdout is not None
+        return Up(process, _until_ready(process.stdout))
+
+    yield run
+    for process in running:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+def _until_ready(stream: IO[str]) -> str:
+    """What is printed up to the last line of either announcement."""
+    lines = []
+    for line in stream:
+        lines.append(line)
+        if "HALLMARK_TOKEN=" in line or "token issue admin --local" in line:
+            break
+    return "".join(lines)
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    """A port on which somebody else listens; the next one is free."""
+    while True:
+        with socket.socket() as listener, socket.socket() as probe:
+            listener.bind(("127.0.0.1", 0))
+            port: int = listener.getsockname()[1]
+            try:
+                probe.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            probe.close()
+            listener.listen()
+            yield port
+            return
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(HALLMARK), *arguments], capture_output=True, text=True, check=False, env=ENVIRONMENT | environment
+    )
+
+
+def test_it_starts_answers_stops_clean_and_keeps_its_data(start: Start, data: Path):
+    first = start("--port", "0")
+    assert f"{first.url}/login?token={first.token}" in first.output
+    assert httpx.get(f"{first.url}/health/ready").json()["ready"] is True
+    with first.client() as hallmark:
+        assert hallmark.whoami()["roles"] == ["admin"]
+        written = hallmark.create_account("ci", kind="service", roles=["contributor"])
+        assert isinstance(written["log_index"], int)
+
+    children, begun = first.children(), monotonic()
+    code, out, err = first.stop()
+    assert monotonic() - begun < 10
+    assert (code, out, err) == (0, "Stopped.\n", "")
+    assert children
+    assert not any(child.is_running() for child in children)
+
+    second = start("--port", "0")
+    assert "hmk_" not in second.output
+    with second.client(first.token) as hallmark:
+        assert hallmark.whoami()["account"] == "admin"
+        assert [event["stream"] for event in hallmark.log_events()].count("account:ci") == 2
+
+    issued = run("token", "issue", "ci", "--local", "--data", str(data), "--json")
+    with second.client(json.loads(issued.stdout)["token"]) as hallmark:
+        assert hallmark.whoami()["account"] == "ci"
+    unknown = run("token", "issue", "nobody", "--local", "--data", str(data))
+    assert (unknown.returncode, "no account nobody" in unknown.stderr) == (1, True)
+    assert second.stop()[0] == 0
+
+
+def test_a_port_that_is_taken_gives_the_next_one(start: Start, taken: int):
+    up = start("--port", str(taken))
+    assert up.url == f"http://127.0.0.1:{taken + 1}"
+    with up.client() as hallmark:
+        assert hallmark.whoami()["account"] == "admin"
+    assert up.stop()[0] == 0
+
+
+def test_servers_that_are_killed_are_started_again_and_writes_go_on(start: Start):
+    up = start("--port", "0")
+    with up.client() as hallmark:
+        for number, name in enumerate(["tansu", "postgres", "postgres"]):
+            up.child(name).kill()
+            written = hallmark.create_account(f"a{number}", roles=["viewer"])
+            assert written["account"] == f"a{number}"
+        streams = [event["stream"] for event in hallmark.log_events()]
+    assert [streams.count(f"account:a{number}") for number in range(3)] == [2, 2, 2]
+    code, out, err = up.stop()
+    assert (code, out) == (0, "Stopped.\n")
+    assert "Traceback" not in err
+
+
+def test_a_second_one_on_the_same_data_says_that_it_is_in_use(start: Start, data: Path):
+    up = start("--port", "0")
+    second = run("up", "--data", str(data), "--services", "ledger", "--port", "0")
+    assert second.returncode == 1
+    assert "in use by another Hallmark process" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert up.stop()[0] == 0
+
+
+def test_an_interrupted_start_leaves_nothing_behind(data: Path):
+    process = subprocess.Popen(
+        [str(HALLMARK), "up", "--data", str(data), "--services", "ledger", "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT,
+    )  # fmt: skip
+    parent = psutil.Process(process.pid)
+    while not (children := parent.children(recursive=True)):
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert "Traceback" not in err
+    assert not any(child.is_running() for child in children)
+
+
+def test_a_local_token_needs_a_running_stack_on_known_data(data: Path):
+    result = run("token", "issue", "admin", "--local", "--data", str(data))
+    assert result.returncode == 1
+    assert "name the data folder of `hallmark up`" in result.stderr
+
+
+def test_an_unknown_service_is_named_before_anything_is_started(data: Path):
+    result = run("up", "--data", str(data), "--services", "nonsense")
+    assert result.returncode == 1
+    assert "no service nonsense here" in result.stderr
+    assert not data.exists()
+
+
+def test_help_is_there_within_four_tenths_of_a_second():
+    """Of processor time, so that a busy machine does not fail it; the best of three."""
+
+    def seconds() -> float:
+        before = os.times()
+        assert "Usage: hallmark" in run("--help").stdout
+        after = os.times()
+        return (after.children_user - before.children_user) + (after.children_system - before.children_system)
+
+    assert min(seconds() for _ in range(3)) < 0.4

@@ -1,0 +1,220 @@
+"""What comes in over HTTP and Kafka: precise errors, and nothing lost."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from hallmark_ingestion import bootstrap as ingestion
+from hallmark_ledger import bootstrap as ledger
+from registry_core.events import RecordedEvent
+from registry_core.messaging.transport import InboundRecord
+from registry_core.service import Platform
+from registry_core.settings import Settings
+from support import http, running, token_of, until
+
+CONTENT = b"the weights"
+DIGEST = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
+REF = "model:m@1.0.0"
+
+
+@dataclass(frozen=True)
+class Api:
+    client: httpx.AsyncClient
+    platform: Platform
+    take_in: Any
+
+    async def events(self, stream: str) -> list[RecordedEvent]:
+        return (await self.platform.store.read_streams([stream]))[stream]
+
+
+@pytest.fixture
+async def api(settings: Settings) -> AsyncIterator[Api]:
+    alone = settings.model_copy(update={"kafka_bootstrap": ""})
+    async with running(alone, [ledger.build, ingestion.build]) as (platform, services):
+        token = await token_of(platform, "ci", "contributor", "admin")
+        async with http(platform, services, token) as client:
+            yield Api(client, platform, services[1].inbound["mlops.events"])
+
+
+def registration(**changes: Any) -> dict[str, Any]:
+    return {"ref": REF, "files": [{"name": "w.bin", "digest": DIGEST, "size": len(CONTENT)}], **changes}
+
+
+async def test_a_light_draft_needs_reference_and_checksum_alone(api: Api) -> None:
+    answer = await api.client.post("/v1/versions", json={"ref": REF, "digest": DIGEST})
+    assert answer.status_code == 201
+    assert answer.json()["digest"] == DIGEST
+    assert (await api.client.get(f"/v1/versions/{REF}")).json()["state"] == "draft"
+
+
+async def test_the_answer_to_a_write_is_a_log_position(api: Api) -> None:
+    answer = await api.client.post("/v1/versions", json=registration())
+    found = await api.platform.store.read_log(answer.json()["log_index"], 1)
+    assert found[0].stream == REF
+
+
+async def test_registering_the_same_again_changes_nothing(api: Api) -> None:
+    await api.client.post("/v1/versions", json=registration())
+    assert (await api.client.post("/v1/versions", json=registration())).status_code == 201
+    assert len(await api.events(REF)) == 1
+
+
+async def test_other_content_under_the_name_is_a_conflict(api: Api) -> None:
+    await api.client.post("/v1/versions", json=registration())
+    answer = await api.client.post("/v1/versions", json={"ref": REF, "digest": "sha256:" + "1" * 64})
+    assert answer.status_code == 409
+    assert "new version number" in answer.json()["fix"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"ref": "model:m@one", "digest": DIGEST}, "/ref"),
+        ({"ref": REF, "digest": "md5:1"}, "/digest"),
+        ({"ref": REF, "digest": DIGEST, "colour": "red"}, "/colour"),
+        ({"ref": REF, "files": [{"name": "../etc/passwd", "digest": DIGEST}]}, "/files/0/name"),
+        ({"digest": DIGEST}, "/ref"),
+    ],
+)
+async def test_an_invalid_body_names_the_field(api: Api, body: dict[str, Any], field: str) -> None:
+    answer = await api.client.post("/v1/versions", json=body)
+    assert answer.status_code == 400
+    assert field in [error["field"] for error in answer.json()["errors"]]
+    assert await api.platform.pool.fetchval("select count(*) from log.streams where stream_id like 'model:%'") == 0
+
+
+async def test_a_retry_with_its_key_answers_the_same_and_writes_once(api: Api) -> None:
+    headers = {"Idempotency-Key": "run-17"}
+    first = await api.client.post("/v1/versions", json=registration(), headers=headers)
+    again = await api.client.post("/v1/versions", json=registration(), headers=headers)
+    assert first.json()["log_index"] == again.json()["log_index"]
+
+
+async def test_a_stale_expected_version_is_told_the_current_one(api: Api) -> None:
+    await api.client.post("/v1/versions", json=registration())
+    path, headers = f"/v1/versions/{REF}/metadata", {"If-Match": '"7"'}
+    answer = await api.client.patch(path, json={"owner": "dana"}, headers=headers)
+    assert answer.status_code == 412
+    assert answer.json()["current_version"] == 0
+    assert (await api.client.patch(path, json={"owner": "dana"}, headers={"If-Match": '"0"'})).status_code == 200
+
+
+async def test_an_uploaded_file_is_kept_by_its_digest(api: Api) -> None:
+    await api.client.post("/v1/versions", json=registration())
+    answer = await api.client.put(f"/v1/versions/{REF}/files/w.bin", content=CONTENT)
+    assert answer.status_code == 200
+    assert await api.platform.objects.get(DIGEST) == CONTENT
+
+
+async def test_a_wrong_checksum_leaves_nothing_behind(api: Api) -> None:
+    await api.client.post("/v1/versions", json=registration())
+    answer = await api.client.put(f"/v1/versions/{REF}/files/w.bin", content=CONTENT + b"!")
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:hallmark:problem:wrong-digest")
+    assert not await api.platform.objects.has(DIGEST)
+    kept = [p for p in (api.platform.settings.data_dir / "objects").rglob("*") if p.is_file()]
+    assert kept == []
+    assert (await api.client.get(f"/v1/versions/{REF}")).json()["files"][0]["uri"] is None
+
+
+async def test_an_undeclared_file_is_refused_with_the_names_there_are(api: Api) -> None:
+    await api.client.post("/v1/versions", json=registration())
+    answer = await api.client.put(f"/v1/versions/{REF}/files/other.bin", content=CONTENT)
+    assert answer.status_code == 404
+    assert "w.bin" in answer.json()["fix"]
+
+
+async def test_oversized_bodies_are_refused(api: Api) -> None:
+    answer = await api.client.post("/v1/versions", content=b"x" * (5 * 1024 * 1024))
+    assert answer.status_code == 413
+
+
+async def test_a_newer_prompt_flags_the_versions_that_run_with_the_old_one(api: Api) -> None:
+    prompt, newer = "prompt:p@1.0.0", "prompt:p@1.1.0"
+    await api.client.post("/v1/versions", json={"ref": prompt, "digest": DIGEST})
+    await api.client.post("/v1/versions", json=registration(metadata={"depends_on": [prompt]}))
+    await api.client.post("/v1/versions", json={"ref": newer, "digest": "sha256:" + "2" * 64})
+
+    async def flagged() -> list[Any]:
+        return list((await api.client.get(f"/v1/versions/{REF}")).json()["changed_dependencies"])
+
+    (changed,) = await until(flagged)
+    assert (changed["dependency"], changed["newer"]) == (prompt, newer)
+
+
+def cloudevent(**changes: Any) -> dict[str, Any]:
+    event = {"specversion": "1.0", "id": "1", "source": "urn:ci", "type": "io.hallmark.register-version.v1"}
+    return {**event, "data": registration(), **changes}
+
+
+def on_kafka(value: bytes, headers: dict[str, str] | None = None) -> InboundRecord:
+    return InboundRecord("mlops.events", 0, "1:1", None, headers or {}, value)
+
+
+async def test_cloudevents_come_structured_binary_and_in_batches(api: Api) -> None:
+    structured = await api.client.post(
+        "/v1/events", content=json.dumps(cloudevent()), headers={"content-type": "application/cloudevents+json"}
+    )
+    assert structured.json() == {"ref": REF, "outcome": "registered"}
+    binary = {
+        "ce-specversion": "1.0",
+        "ce-id": "2",
+        "ce-source": "urn:ci",
+        "ce-type": "io.hallmark.register-version.v1",
+    }
+    answer = await api.client.post("/v1/events", json=registration(ref="model:m@1.0.1"), headers=binary)
+    assert answer.json()["outcome"] == "registered"
+    batch = [cloudevent(id="3", data=registration(ref="model:m@1.0.2")), cloudevent(id="4", type="unknown.v1")]
+    headers = {"content-type": "application/cloudevents-batch+json"}
+    outcomes = (await api.client.post("/v1/events", content=json.dumps(batch), headers=headers)).json()
+    assert [outcome["status"] for outcome in outcomes] == [202, 422]
+
+
+async def test_a_redelivered_event_is_known(api: Api) -> None:
+    record = on_kafka(json.dumps(cloudevent()).encode())
+    assert await api.take_in([record, record]) == []
+    assert len(await api.events(REF)) == 1
+
+
+async def test_the_same_id_with_other_content_is_rejected_and_says_so(api: Api) -> None:
+    await api.take_in([on_kafka(json.dumps(cloudevent()).encode())])
+    other = cloudevent(data=registration(ref="model:other@1.0.0"))
+    (rejection,) = await api.take_in([on_kafka(json.dumps(other).encode())])
+    assert "same-id-other-content" in rejection.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (b"\xff\xfe", "not JSON"),
+        (b"[]", "JSON object"),
+        (json.dumps(cloudevent(specversion="0.3")).encode(), "/specversion"),
+        (json.dumps(cloudevent(type="com.example.x")).encode(), "unknown-type"),
+        (json.dumps(cloudevent(data={"ref": "nonsense"})).encode(), "/ref"),
+        (b"x" * (300 * 1024), "too-large"),
+        (b"[" * 100_000, "not JSON"),
+    ],
+)
+async def test_a_bad_event_is_rejected_with_its_reason(api: Api, value: bytes, reason: str) -> None:
+    (rejection,) = await api.take_in([on_kafka(value)])
+    assert reason in rejection.reason
+
+
+async def test_a_token_is_shown_once_and_only_its_hash_is_kept(api: Api) -> None:
+    await api.client.post("/v1/accounts", json={"account": "bob", "roles": ["viewer"]})
+    token = (await api.client.post("/v1/accounts/bob/tokens", json={})).json()["token"]
+    answer = await api.client.get("/v1/whoami", headers={"Authorization": f"Bearer {token}"})
+    assert answer.json()["account"] == "bob"
+    bodies = b"".join(event.body or b"" for event in await api.events("account:bob"))
+    assert token.rsplit("_", 1)[1].encode() not in bodies
+
+
+async def test_whose_provenance_counts_is_for_administrators_to_say(api: Api) -> None:
+    await api.client.post("/v1/accounts", json={"account": "bob", "roles": ["viewer"]})
+    token = (await api.client.post("/v1/accounts/bob/tokens", json={})).json()["token"]
+    key = {"public_key": "A" * 43 + "=", "purpose": "provenance"}
+    headers = {"Authorization": f"Bearer {token}"}
+    assert (await api.client.post("/v1/accounts/bob/signing-keys", json=key, headers=headers)).status_code == 403
