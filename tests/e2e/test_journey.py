@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from hallmark_demo.journey import Outcome, Site, run_journey
-from registry_core.first_admin import create_first_admin
+from hallmark.cli.administrator import first_token
+from hallmark_demo.journey import Site, run_journey
 from registry_core.runtime import run_services
 from registry_core.service import ALL, Platform
 from registry_core.settings import Settings
@@ -22,7 +22,7 @@ async def site(settings: Settings) -> AsyncIterator[Site]:
     stop = asyncio.Event()
 
     async def started(platform: Platform, port: int) -> None:
-        token = await create_first_admin(platform.store, platform.clock())
+        token = await first_token(platform)
         ready.set_result(Site(f"http://127.0.0.1:{port}", token or "", settings.kafka_bootstrap))
 
     running = asyncio.create_task(run_services(settings, ALL, started, stop))

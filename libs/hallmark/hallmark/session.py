@@ -146,7 +146,5 @@ def _write_whole(response: httpx.Response, path: Path, progress: Progress) -> Pa
     return path
 
 
-def _bad_url(url: str, error: Exception) -> HallmarkError:
-    return HallmarkError(
-        "Bad address", f"{url!r} is no usable address: {error}", fix="write e.g. http://127.0.0.1:8080"
-    )
+def _bad_url(url: str, why: str) -> HallmarkError:
+    return HallmarkError("Bad address", f"{url!r} is no usable address: {why}", fix="write e.g. http://127.0.0.1:8080")

@@ -16,7 +16,7 @@ import structlog
 from registry_core.events import RecordedEvent
 from registry_core.notifier import SEALED, Notifier
 from registry_core.store.postgres import EVENT_COLUMNS, TRANSIENT, Connection, Pool, recorded
-from registry_core.telemetry import LAG
+from registry_core.telemetry import HANDLED, LAG
 
 log = structlog.get_logger()
 
@@ -54,14 +54,25 @@ class Projection:
             create or replace view views.{self.name} as select * from projection.{self.table};
             insert into work.projections values ('{self.table}', -1) on conflict do nothing;"""
 
+    def keys_of(self, event: RecordedEvent) -> Iterable[str]:
+        """`keys`, and none for an event that cannot be read."""
+        try:
+            return list(self.keys(event))
+        except Exception:  # noqa: BLE001 - `fold` tells of it
+            return []
+
     def fold(self, rows: Mapping[str, Row], events: Iterable[RecordedEvent]) -> dict[str, Row]:
         """The rows that changed, by key, after these events."""
         current, changed = dict(rows), dict[str, Row]()
         for event in events:
-            for key in self.keys(event):
-                row = self.evolve(current.get(key), event)
-                if row is not None:
-                    current[key] = changed[key] = {**row, "key": key, "log_index": event.log_index}
+            try:
+                for key in self.keys(event):
+                    row = self.evolve(current.get(key), event)
+                    if row is not None:
+                        current[key] = changed[key] = {**row, "key": key, "log_index": event.log_index}
+            except Exception:  # a view goes on without an event it cannot show; the log has it all the same
+                log.exception("event left out of a view", view=self.name, type=event.type, log_index=event.log_index)
+                HANDLED.labels(f"projection:{self.name}", event.type, "left_out").inc()
         return changed
 
 
@@ -109,7 +120,7 @@ class Projector:
         return len(rows)
 
     async def _apply(self, connection: Connection, events: Sequence[RecordedEvent]) -> None:
-        keys = sorted({key for event in events for key in self.projection.keys(event)})
+        keys = sorted({key for event in events for key in self.projection.keys_of(event)})
         if keys:
             changed = self.projection.fold(await self._read(connection, keys), events)
             await self._write(connection, list(changed.values()))

@@ -98,9 +98,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _run(
-    platform: Platform, services: Sequence[Service], started: Started | None, stop: asyncio.Event
-) -> None:
+async def _run(platform: Platform, services: Sequence[Service], started: Started | None, stop: asyncio.Event) -> None:
     settings = platform.settings
     config = uvicorn.Config(
         make_app(platform, services), host=settings.host, port=settings.port, log_config=None, access_log=False,

@@ -33,6 +33,8 @@ from hallmark_approval.promotion import Promotion, evolve
 ACTIVE_POLICY: Final = "baseline"
 RUNS_WITH: Final = frozenset({Kind.PROMPT, Kind.ADAPTER})
 """Dependencies that are part of what answers: a change of one makes evaluations stale (mission C5)."""
+UNREADABLE: Final = "unreadable"
+"""Suite of a report that could not be read; a readable one attached later takes its place."""
 _WORST: Final = ("malicious", "review", "clean")
 
 
@@ -185,6 +187,8 @@ def _provenance(version: Version) -> ProvenanceFacts:
 
 
 def _evaluations(version: Version, now: datetime) -> tuple[EvaluationFacts, ...]:
+    newest = version.of_type(EvidenceType.EVALUATION)[-1:]
+    superseded = {item.digest for item in version.evidence} - {item.digest for item in newest}
     return tuple(
         EvaluationFacts(
             suite=item.suite,
@@ -195,6 +199,7 @@ def _evaluations(version: Version, now: datetime) -> tuple[EvaluationFacts, ...]
             failures=tuple(_failures(item.results, item.problem)),
         )
         for item in version.evaluations.values()
+        if not (item.suite == UNREADABLE and item.evidence_digest in superseded)
     )
 
 

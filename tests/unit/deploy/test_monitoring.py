@@ -21,9 +21,10 @@ _CHILDREN = ("lhs", "rhs", "expr", "args", "vector_selector", "param")
 def exported() -> set[str]:
     """Names of every time series that a service can export."""
     ours = {
-        f"{metric.describe()[0].name}{suffix}"
+        f"{family.name}{suffix}"
         for metric in vars(telemetry).values()
         if isinstance(metric, Counter | Gauge | Histogram)
+        for family in metric.describe()
         for suffix in _SUFFIXES[type(metric)]
     }
     standard = {sample.name for family in REGISTRY.collect() for sample in family.samples}
@@ -52,7 +53,7 @@ def metrics_of(expression: str) -> set[str]:
 
 
 def _selected(node: Any) -> Iterator[str]:
-    if isinstance(node, promql_parser.VectorSelector):
+    if isinstance(node, promql_parser.VectorSelector) and node.name:
         yield node.name
     children = [getattr(node, name, None) for name in _CHILDREN]
     for child in children:

@@ -91,5 +91,5 @@ def test_metrics_and_health_stay_inside(path: str, proxy: Proxy) -> None:
 )
 def test_caddy_accepts_the_file(caddyfile: Path) -> None:
     command = ["caddy", "validate", "--adapter", "caddyfile", "--config", str(caddyfile)]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

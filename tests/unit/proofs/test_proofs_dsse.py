@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import ECDSA, SECP256R1, Ellip
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry_core.proofs.dsse import IN_TOTO, DsseError, pae, sign, verify
 from registry_core.proofs.keys import key_id
@@ -43,6 +43,7 @@ def test_lengths_count_bytes_not_letters():
     assert pae("ä", "ö".encode()) == b"DSSEv1 2 \xc3\xa4 2 \xc3\xb6"
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
 def test_what_is_signed_comes_back_with_its_signers(payload: bytes, payload_type: str):
     verified = verify(sign(payload, payload_type, ALICE, BOB), payload_type, public(ALICE, BOB, EVE), threshold=2)
@@ -50,6 +51,7 @@ def test_what_is_signed_comes_back_with_its_signers(payload: bytes, payload_type
     assert verified.key_ids == tuple(sorted(public(ALICE, BOB)))
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_changed_payload_or_signature_is_refused(data: st.DataObject):
     envelope = sign(PAYLOAD, IN_TOTO, ALICE)

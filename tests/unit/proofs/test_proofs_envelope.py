@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry_core.events.base import RecordedEvent
 from registry_core.proofs.canonical import canonical_json, from_base64, parse_json, to_base64
@@ -46,6 +46,7 @@ def test_a_leaf_has_exactly_this_form(event_of: Callable[..., RecordedEvent]):
     )
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_leaf_and_record_are_canonical_json(event: RecordedEvent):
     leaf, record = leaf_and_record_bytes(event)
@@ -54,6 +55,7 @@ def test_leaf_and_record_are_canonical_json(event: RecordedEvent):
     assert None not in json.loads(record).values()
 
 
+@settings(deadline=None)
 @given(EVENTS)
 def test_a_record_gives_the_event_back(event: RecordedEvent):
     assert from_record(to_record(event)) == event
@@ -102,6 +104,7 @@ def test_a_record_that_was_not_written_here_is_refused(
         from_record({**to_record(event_of(0)), field: value})
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=50))
 def test_base64_has_one_spelling(data: bytes):
     text = to_base64(data)

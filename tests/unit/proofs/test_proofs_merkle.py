@@ -6,7 +6,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry_core.proofs.merkle import (
     EMPTY_ROOT,
@@ -175,6 +175,7 @@ def test_every_proof_of_small_trees_holds():
             verify_consistency(old, size, proof, reference_root(MANY[:old]), whole)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 700), max_size=4))
 def test_appending_in_batches_gives_the_reference_root_and_tiles(batches: list[int]):
     head, entries = TreeHead(), []
@@ -186,6 +187,7 @@ def test_appending_in_batches_gives_the_reference_root_and_tiles(batches: list[i
     assert all(e.hash == reference_root(MANY[e.index * 256 : (e.index + 1) * 256]) for e in entries)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 70_000), st.data())
 def test_proofs_hold_for_any_size_and_read_only_what_the_plan_names(size: int, data: st.DataObject):
     index = data.draw(st.integers(0, size - 1))
@@ -206,6 +208,7 @@ def test_proofs_hold_for_any_size_and_read_only_what_the_plan_names(size: int, d
             )
 
 
+@settings(deadline=None)
 @given(st.integers(0, 70_000))
 def test_a_tree_resumes_from_its_stored_hashes(size: int):
     resumed = rebuild_head(size, read(plan_head(size), STORED))

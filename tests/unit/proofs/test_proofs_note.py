@@ -2,7 +2,7 @@
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry_core.proofs.canonical import from_base64, to_base64
 from registry_core.proofs.merkle import EMPTY_ROOT, ProofError
@@ -37,6 +37,7 @@ def test_the_vector_of_the_specification_opens():
     assert [verifier.vkey for verifier in note.signed_by] == [VKEY]
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(TEXT) - 2), st.characters(exclude_categories=["Cs", "Cc"]))
 def test_any_other_text_under_the_vectors_signature_is_refused(at: int, letter: str):
     text = TEXT[:at] + letter + TEXT[at + 1 :]
@@ -45,6 +46,7 @@ def test_any_other_text_under_the_vectors_signature_is_refused(at: int, letter: 
             open_note(f"{text}\n{LINE}", [Verifier(VKEY)])
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"], min_codepoint=32) | st.just("\n"), max_size=80))
 def test_any_text_without_control_characters_opens_as_it_was_signed(text: str):
     assert open_note(sign_note(f"{text}\n", SIGNER, OTHER), [Verifier(SIGNER.vkey)]).text == f"{text}\n"
@@ -172,6 +174,7 @@ def test_what_is_no_note_text_is_not_signed(text: str):
         sign_note(TEXT)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**62), st.binary(min_size=32, max_size=32))
 def test_a_checkpoint_opens_as_it_was_signed(size: int, root: bytes):
     note = sign_checkpoint(SIGNER.name, size, root, SIGNER)

@@ -12,7 +12,7 @@ from zlib import crc32
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry_core.proofs.dsse import sign
 from registry_core.proofs.envelope import leaf_bytes
@@ -113,6 +113,7 @@ def test_every_flipped_byte_is_found_and_its_line_named(packs: dict[str, bytes],
         offset += len(line)
 
 
+@settings(deadline=None)
 @given(st.data(), st.sampled_from(KINDS))
 def test_any_mutation_of_the_bytes_is_found(packs: dict[str, bytes], data: st.DataObject, kind: str):
     pack = packs[kind]
@@ -154,6 +155,28 @@ def test_a_careful_forger_without_the_key_is_found(packs: dict[str, bytes], log:
         for mutated in ([*lines[:at], *lines[at + 1 :]], [*lines[: at + 1], *lines[at:]]):
             report = check(forged_end(mutated), trusted=[log.signer.vkey])
             assert any("signature of the whole file" in problem.message for problem in report.problems)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_change_under_the_original_signed_end_is_found_by_the_hash(packs: dict[str, bytes], log: Any, kind: str):
+    """Nothing but the hash of the whole file covers the header's subject."""
+    lines = lines_of(packs[kind])
+    lines[0] = json.dumps({**json.loads(lines[0]), "subject": "model:other@1.0.0"}).encode()
+    report = check(with_valid_checksums(lines), trusted=[log.signer.vkey])
+    assert [(problem.line, problem.message) for problem in report.problems] == [
+        (len(lines), "the bytes before it are not those that were signed")
+    ]
+
+
+def test_a_signed_end_that_miscounts_the_lines_is_found(packs: dict[str, bytes], log: Any):
+    lines = lines_of(packs["log"])
+    end = json.loads(lines[-1])
+    end["lines"] += 1
+    end["signature"] = log.signer.sign(end_text(end["lines"], end["sha256"]))
+    report = check(with_valid_checksums([*lines[:-1], json.dumps(end).encode()]), trusted=[log.signer.vkey])
+    assert [problem.message for problem in report.problems] == [
+        f"it counts {len(lines)} lines before it, there are {len(lines) - 1}"
+    ]
 
 
 def forge_actor(pack: bytes, number: int):
@@ -356,6 +379,7 @@ def test_a_hostile_line_is_a_problem_and_never_an_exception(packs: dict[str, byt
     assert reason in report.problems[0].message
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300), st.binary(max_size=300))
 def test_noise_is_a_problem_and_never_an_exception(packs: dict[str, bytes], first: bytes, second: bytes):
     header = lines_of(packs["log"])[0]

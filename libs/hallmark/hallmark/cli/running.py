@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import sys
 import tempfile
 from collections.abc import Coroutine, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ def settings_for_up(data: Path | None, port: int | None, *, demo_clock: bool) ->
     """The settings in force, with the options on top; a person watches, so logs are quiet unless set otherwise."""
     settings = Settings()
     options: dict[str, Any] = {"data_dir": data, "port": port, "movable_clock": demo_clock or None}
-    quiet = {"log_level": "warning", "log_format": "console"}
+    quiet = {"log_level": "warning", "log_format": "console" if sys.stdout.isatty() else "json"}
     quiet = {name: value for name, value in quiet.items() if name not in settings.model_fields_set}
     return settings.model_copy(update={**quiet, **{n: v for n, v in options.items() if v is not None}})
 

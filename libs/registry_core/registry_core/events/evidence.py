@@ -88,7 +88,7 @@ class ProvenanceVerified(Event, type="io.hallmark.evidence.provenance-verified.v
 
 class MetricResult(Value):
     metric: str
-    value: float | None
+    value: float | None = None
     threshold: float
     direction: Literal["at_least", "at_most"]
     passed: bool

@@ -89,9 +89,9 @@ class ServedWindowRecorded(Event, type="io.hallmark.serving.window-recorded.v1",
     environment: str
     start: datetime
     end: datetime
-    ref: Ref | None
+    ref: Ref | None = None
     """None: unattributed."""
-    state: State | None
+    state: State | None = None
     """The version's state at that moment."""
     context: UseContext | None = None
     approved: bool

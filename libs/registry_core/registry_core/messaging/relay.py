@@ -93,14 +93,14 @@ class Relay:
             return 0
         with span("relay publish", events=str(len(rows))):
             async with asyncio.timeout(15):
-                await self._send(producer, ((r["topic"], r["partition"], r["previous_index"], recorded(r)) for r in rows))
+                await self._send(
+                    producer, ((r["topic"], r["partition"], r["previous_index"], recorded(r)) for r in rows)
+                )
         await self._pool.execute("update work.relay set next_index = $1", rows[-1]["log_index"] + 1)
         RELAYED.inc(len(rows))
         return len(rows)
 
-    async def _send(
-        self, producer: AIOKafkaProducer, records: Iterable[tuple[str, int, int, RecordedEvent]]
-    ) -> None:
+    async def _send(self, producer: AIOKafkaProducer, records: Iterable[tuple[str, int, int, RecordedEvent]]) -> None:
         sent = [
             await producer.send(
                 topic, event.body, key=event.stream.encode(), partition=partition,
