@@ -14,7 +14,8 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from registry_core.problems import Problem
 from registry_core.settings import Settings
 
-CHUNK = 4 * 1024 * 1024
+CHUNK = 8 * 1024 * 1024
+"""Bytes held in memory; a part of a multipart upload, of which S3 wants at least 5 MiB."""
 EVIDENCE_LIMIT = 16 * 1024 * 1024
 """Bytes of one piece of evidence."""
 
@@ -42,10 +43,11 @@ class ObjectStorage:
                 "aws_endpoint": settings.objects_endpoint or None,
                 "aws_access_key_id": settings.objects_access_key or None,
                 "aws_secret_access_key": settings.objects_secret_key.get_secret_value() or None,
-                "aws_allow_http": "true",
             }
         options = {name: value for name, value in options.items() if value is not None}
-        return cls(from_url(settings.objects_url, **options), settings.objects_url)
+        plain = settings.objects_endpoint.startswith("http://")
+        store = from_url(settings.objects_url, client_options={"allow_http": plain}, **options)
+        return cls(store, settings.objects_url)
 
     def uri(self, digest: str) -> str:
         """Where the object is, for provisioning targets."""

@@ -58,7 +58,7 @@ class Projection:
         """`keys`, and none for an event that cannot be read."""
         try:
             return list(self.keys(event))
-        except Exception:  # noqa: BLE001 - `fold` tells of it
+        except Exception:  # `fold` tells of it
             return []
 
     def fold(self, rows: Mapping[str, Row], events: Iterable[RecordedEvent]) -> dict[str, Row]:
@@ -116,7 +116,8 @@ class Projector:
             )  # fmt: skip
             if rows:
                 await self._apply(connection, [recorded(row) for row in rows])
-        LAG.labels("projection", self.projection.name, 0).set(0)
+            head = await connection.fetchval("select next_index - 1 from log.sealer_state")
+        LAG.labels("projection", self.projection.name, 0).set(head - (rows[-1]["log_index"] if rows else done))
         return len(rows)
 
     async def _apply(self, connection: Connection, events: Sequence[RecordedEvent]) -> None:

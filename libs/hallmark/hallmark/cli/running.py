@@ -34,6 +34,7 @@ def run_up(settings: Settings, services: Sequence[str] | None) -> None:
     """Run the local stack and the services until a signal, then stop services, broker and database in this order."""
     if settings.log_level in ("warning", "error"):
         logging.disable(logging.INFO)  # the libraries' own words, whatever level they set for themselves
+        logging.getLogger("asyncpg").setLevel(logging.ERROR)  # its pool prints a traceback for each lost connection
     try:
         _run(_up(settings, services or ALL))
     except SystemExit as error:  # uvicorn's word for a port that it cannot have

@@ -91,6 +91,7 @@ class Sealer:
     async def _seal(self, connection: Connection) -> int:
         rows = await connection.fetch("select * from log.unsealed($1)", BATCH)
         if not rows:
+            UNSEALED.set(0)
             return 0
         first = await connection.fetchval("select next_index from log.sealer_state")
         if self._tip is None or self._tip.head.size != first:

@@ -1,0 +1,112 @@
+"""Artifacts by digest: one suite over a folder and over a real S3 server."""
+
+import asyncio
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from registry_core.local import ports
+from registry_core.objects import CHUNK, ObjectStorage
+from registry_core.problems import Problem
+from registry_core.settings import Settings
+from support import until
+
+
+@pytest.fixture(scope="session")
+async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """SeaweedFS from its wheel, on loopback."""
+    folder, port = tmp_path_factory.mktemp("s3"), ports.choose()
+    others = [ports.choose() for _ in range(3)]
+    command = [
+        str(Path(sys.executable).with_name("weed")), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
+        "-s3", f"-s3.port={port}", f"-master.port={others[0]}", f"-volume.port={others[1]}",
+        f"-filer.port={others[2]}", "-volume.max=4", "-master.volumeSizeLimitMB=128", "-s3.port.grpc=0",
+    ]  # fmt: skip
+    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret"}
+    with subprocess.Popen(  # noqa: ASYNC220 - starting a process does not wait
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
+    ) as server:
+        try:
+            await until(lambda: _answers(port), seconds=60)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.kill()  # it takes its time over anything gentler, and its data is thrown away
+
+
+async def _answers(port: int) -> bool:
+    async with httpx.AsyncClient() as client:
+        try:
+            return (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+@pytest.fixture(params=["folder", "s3"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStorage:
+    if request.param == "folder":
+        return ObjectStorage.open(Settings(data_dir=tmp_path))
+    endpoint = request.getfixturevalue("s3")
+    httpx.put(f"{endpoint}/hallmark")
+    settings = Settings(
+        objects_url=f"s3://hallmark/{tmp_path.name}",
+        objects_endpoint=endpoint,
+        objects_access_key="test",
+        objects_secret_key=SecretStr("test-secret"),
+    )
+    return ObjectStorage.open(settings)
+
+
+def digest_of(data: bytes) -> str:
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+async def chunks(data: bytes, size: int = 64 * 1024) -> AsyncIterator[bytes]:
+    for start in range(0, len(data), size):
+        yield data[start : start + size]
+
+
+async def test_what_is_put_is_what_is_got(storage: ObjectStorage) -> None:
+    digest = await storage.put(b"an SBOM")
+    assert digest == digest_of(b"an SBOM")
+    assert await storage.get(digest) == b"an SBOM"
+    assert await storage.put(b"an SBOM") == digest
+
+
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, 2 * CHUNK + 17])
+async def test_a_stream_of_any_size_is_kept_by_its_digest(storage: ObjectStorage, size: int) -> None:
+    data = os.urandom(size)
+    assert await storage.put_stream(digest_of(data), chunks(data), limit=size) == size
+    assert b"".join([part async for part in storage.stream(digest_of(data))]) == data
+
+
+async def test_a_wrong_digest_is_refused_and_nothing_stays(storage: ObjectStorage) -> None:
+    with pytest.raises(Problem, match="not sha256:"):
+        await storage.put_stream(digest_of(b"promised"), chunks(b"delivered"), limit=100)
+    assert not await storage.has(digest_of(b"promised"))
+    assert not await storage.has(digest_of(b"delivered"))
+
+
+async def test_a_stream_above_the_limit_is_refused(storage: ObjectStorage) -> None:
+    with pytest.raises(Problem) as refused:
+        await storage.put_stream(digest_of(b"x" * 1000), chunks(b"x" * 1000, 100), limit=500)
+    assert refused.value.status == 413
+
+
+async def test_two_uploads_of_the_same_content_both_succeed(storage: ObjectStorage) -> None:
+    data = os.urandom(100_000)
+    uploads = (storage.put_stream(digest_of(data), chunks(data), limit=len(data)) for _ in range(4))
+    assert await asyncio.gather(*uploads) == [len(data)] * 4
+    assert await storage.get(digest_of(data)) == data
+
+
+async def test_an_unknown_object_is_told_apart_from_an_error(storage: ObjectStorage) -> None:
+    assert not await storage.has(digest_of(b"nothing"))
+    with pytest.raises(Problem) as missing:
+        await storage.get(digest_of(b"nothing"))
+    assert missing.value.status == 404
