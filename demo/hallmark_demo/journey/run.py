@@ -14,10 +14,11 @@ from rich.console import Console
 
 from hallmark_demo.journey.assets import CONTEXT, OTHER_CONTEXT, attach, register, register_model
 from hallmark_demo.journey.events import emit_inferences, emit_registration
+from hallmark_demo.journey.models import Models
 from hallmark_demo.journey.site import Site, Stage, set_stage
 from hallmark_demo.journey.telling import Teller
 from hallmark_demo.pipeline import advisories
-from hallmark_demo.pipeline.build import BuiltModel, build_classifier, build_embedding
+from hallmark_demo.pipeline.build import BuiltModel
 from hallmark_demo.pipeline.prompts import prompt_template
 from hallmark_demo.pipeline.trojan import write_trojan
 
@@ -47,9 +48,9 @@ class Outcome:
 
 
 class Journey:
-    def __init__(self, stage: Stage, teller: Teller) -> None:
-        self.stage, self.teller, self.outcome = stage, teller, Outcome()
-        self._key = stage.keys["ci"]
+    def __init__(self, stage: Stage, teller: Teller, models: Models) -> None:
+        self.stage, self.teller, self.models = stage, teller, models
+        self.outcome = Outcome()
 
     def run(self) -> Outcome:
         started = monotonic()
@@ -67,16 +68,13 @@ class Journey:
     def train(self) -> tuple[BuiltModel, BuiltModel]:
         self.teller.step("A pipeline trains, measures and documents two models")
         with self.teller.waiting("training a classifier with scikit-learn ..."):
-            classifier = self._classifier("1.0.0")
+            classifier = self.models.classifier("1.0.0")
         self.teller.table("Measured on held-out data", ("metric", "value"), _figures(classifier))
         with self.teller.waiting("measuring a 90 MB embedding model with its prompt ..."):
-            embedding = build_embedding(self._folder("embedding"), key=self._key)
+            embedding = self.models.embedding("1.0.0")
         self.teller.table("Embedding model with its prompt", ("metric", "value"), _figures(embedding))
         self.teller.good("each with SBOM (CycloneDX), SLSA provenance signed with Ed25519, evaluation and model card")
         return classifier, embedding
-
-    def _classifier(self, version: str, **more: Any) -> BuiltModel:
-        return build_classifier(self._folder(f"classifier-{version}"), key=self._key, version=version, **more)
 
     def _folder(self, name: str) -> Path:
         return self.stage.folder / name
@@ -115,17 +113,17 @@ class Journey:
     def be_refused(self, classifier: BuiltModel, embedding: BuiltModel) -> None:
         self.teller.step("What must not pass is refused, with the shortest fix")
         ci, admin = self.stage.ci, self.stage.admin
-        hidden = write_trojan(self._folder("classifier-0.9.0-files").parent / "model.pkl")
-        trojan = self._classifier("0.9.0")
+        hidden = write_trojan(self._folder("model.pkl"))
+        trojan = self.models.classifier("0.9.0")
         register_model(ci, self.teller, trojan, self._folder("register-0.9.0"), files=[*trojan.files, hidden])
         self._expect_refusal("a pickle that would run a command", trojan.ref, "scan-clean")
 
-        bare = self._classifier("0.9.1")
+        bare = self.models.classifier("0.9.1")
         register_model(ci, self.teller, bare, self._folder("register-0.9.1"), without=["sbom"])
         self._expect_refusal("a version without SBOM", bare.ref, "sbom-present")
 
         admin.publish_advisory(advisories.old_torch_advisory())
-        old = self._classifier("0.9.2", extra_library=advisories.OLD_TORCH)
+        old = self.models.classifier("0.9.2", extra_library=advisories.OLD_TORCH)
         register_model(ci, self.teller, old, self._folder("register-0.9.2"))
         self._expect_refusal("an open critical vulnerability", old.ref, "no-critical-vulnerability")
 
@@ -133,7 +131,7 @@ class Journey:
         register(ci, self.teller, newer.ref, [newer.content], self._folder("prompt-1.1.0"))
         _until(lambda: ci.version(embedding.ref)["changed_dependencies"])
         self._expect_refusal("a prompt changed after the evaluation", embedding.ref, "evaluations-fresh")
-        again = build_embedding(self._folder("embedding-1.1.0"), key=self._key, prompt_version="1.1.0")
+        again = self.models.embedding("1.1.0")
         attach(ci, again, without=["sbom", "provenance", "model_card"])
         self._promote(embedding.ref)
         self.teller.good(f"evaluated anew with {newer.ref}, {embedding.ref} passes the audit and waits for review")
@@ -245,7 +243,7 @@ class Journey:
         self.teller.say(f"the scheduler's clock is moved on to {later:%Y-%m-%d}: the approval has expired")
         self._ask_admission(ref, CONTEXT, "after expiry", expected=False, at=later)
 
-        replacement = self._classifier("1.1.0", seed=1)
+        replacement = self.models.classifier("1.1.0", seed=1)
         register_model(self.stage.ci, self.teller, replacement, self._folder("register-1.1.0"))
         self._transition(lambda: mia.deprecate(ref, "a better model is ready", replacement.ref), ref, "deprecated")
         self.teller.good(f"deprecated; its replacement is {replacement.ref}")
@@ -295,9 +293,13 @@ class Journey:
         self.teller.say(f"one byte flipped: [red]fails[/] at line {first.line}, {first.what}: {first.message}")
 
 
-def run_journey(site: Site, folder: Path, console: Console) -> Outcome:
-    """Walk the whole journey. Raises JourneyError where something is not as it must be."""
-    return Journey(set_stage(site, folder), Teller(console)).run()
+def run_journey(site: Site, folder: Path, console: Console, models: Models | None = None) -> Outcome:
+    """Walk the whole journey. Raises JourneyError where something is not as it must be.
+
+    `models`: built before with the key `ci.pem` of `folder`; by default they are built here.
+    """
+    stage = set_stage(site, folder)
+    return Journey(stage, Teller(console), models or Models(folder, stage.keys["ci"])).run()
 
 
 class JourneyError(AssertionError):

@@ -20,6 +20,8 @@ class Notifier:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
+        self.stopping = False
+        """The process is about to end: whoever waits here for long ends first."""
         self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
 
     async def run(self) -> None:
@@ -47,6 +49,12 @@ class Notifier:
         """Wake this process's waiters."""
         for waiter in self._waiting[channel]:
             waiter.set()
+
+    def stop(self) -> None:
+        """Wake everybody, for the last time."""
+        self.stopping = True
+        for channel in list(self._waiting):
+            self.wake(channel)
 
     def subscribe(self, channel: str) -> "Subscription":
         """A waiter that misses nothing between two waits."""

@@ -145,7 +145,7 @@ class Projector:
         await connection.execute(
             f"""insert into {table} select * from jsonb_populate_recordset(null::{table}, $1::jsonb)
                 on conflict (key) do update set {assignments}""",
-            json.dumps(rows, default=str),
+            json.dumps(rows, default=str).replace("\\u0000", "\\ufffd"),  # jsonb cannot hold NUL, events can
         )
 
 

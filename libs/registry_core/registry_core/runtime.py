@@ -113,6 +113,7 @@ async def _run(platform: Platform, services: Sequence[Service], started: Started
         if started and server.started:
             running.append(tasks.create_task(started(platform, server.servers[0].sockets[0].getsockname()[1])))
         await asyncio.wait([asyncio.create_task(stop.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
+        platform.notifier.stop()
         server.should_exit = True
         await serving
         for task in running:

@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     kafka_partitions: int = Field(4, ge=1, le=1024)
     """Of every registry topic; the sealer assigns them, so it is one number for all services."""
 
+    kafka_replication: int = Field(1, ge=1, le=32)
+    """Replicas of the topics that are created here; 3 on a cluster."""
+
     objects_url: str = ""
     """`s3://bucket/prefix` or `file:///folder`. Empty: `objects/` in the data folder."""
     objects_endpoint: str = ""

@@ -1,6 +1,7 @@
 """Logs (structlog, JSON), traces (OpenTelemetry) and metrics (Prometheus), the same for every service."""
 
 import logging
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -72,11 +73,17 @@ def _configure_logs(settings: Settings, service: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
+        logger_factory=_to_stderr,
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # tells of every lost connection; we say it once ourselves
+
+
+def _to_stderr(*_: object) -> structlog.PrintLogger:
+    """Looked up each time: what a command answers on stdout stays apart from the log."""
+    return structlog.PrintLogger(sys.stderr)
 
 
 def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

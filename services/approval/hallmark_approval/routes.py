@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from litestar import MediaType, Request, get, post, put
 from pydantic import AwareDatetime, Field
-from registry_core.events import Event
+from registry_core.events import Event, derived_id
 from registry_core.events.governance import PolicyActivated
 from registry_core.events.lifecycle import ExceptionGranted, ExceptionRequested
 from registry_core.events.promotions import PromotionRequested, ReviewRecorded, ReviewRefused
@@ -210,18 +210,13 @@ def make_routes(signing_key: Ed25519PrivateKey) -> list[Any]:
         version = await _version(caller, current.ref)
         who = await parties(caller.platform.reader, version, current)
         valid_for = await _valid_for(caller.platform, current)
-        refused: list[ReviewRefused] = []
 
         def decide(state: PromotionStream) -> list[Event]:
             assert state.promotion is not None
-            events = _decide(state.promotion, data, caller, who, valid_for=valid_for, key=signing_key)
-            refused[:] = [event for event in events if isinstance(event, ReviewRefused)]
-            return events
+            return _decide(state.promotion, data, caller, who, valid_for=valid_for, key=signing_key)
 
         written = await caller.decide(promotion_stream(promotion), PromotionStream(), decide)
-        if refused:
-            reason = refused[0].reason
-            raise forbidden(reason.detail, reason.fix, rule=reason.rule, evidence=reason.evidence, owner=reason.owner)
+        await _raise_refusal(caller, promotion)
         _, after = await _promotion(caller.platform, promotion)
         return written.document(promotion=promotion, status=after.stage.value.replace(" ", "_"))
 
@@ -236,6 +231,14 @@ def make_routes(signing_key: Ed25519PrivateKey) -> list[Any]:
         activate_policy,
         read_key,
     ]
+
+
+async def _raise_refusal(caller: Caller, promotion: str) -> None:
+    """What this request recorded decides, so that a retry is told the same."""
+    recorded = await caller.platform.store.position(derived_id(caller.seed, promotion_stream(promotion), 0))
+    if recorded and isinstance(recorded.data, ReviewRefused):
+        reason = recorded.data.reason
+        raise forbidden(reason.detail, reason.fix, rule=reason.rule, evidence=reason.evidence, owner=reason.owner)
 
 
 async def _valid_for(platform: Platform, promotion: Promotion) -> timedelta:

@@ -53,7 +53,7 @@ async def changes(
     yield ServerSentEventMessage(data=None, comment=f"{view.name} after {after}", retry=RETRY)
     with closing(notifier.subscribe(PROJECTED)) as projected:
         try:
-            while await allowed():
+            while not notifier.stopping and await allowed():
                 rows = await read_rows(pool, view, after, BATCH, matching)
                 for message in messages_of(rows):
                     yield message

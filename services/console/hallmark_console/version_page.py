@@ -55,8 +55,9 @@ def _dependencies(version: Version) -> Check:
     if known.problem:
         return Check(title, "fail", f"The SBOM could not be used: {known.problem}", "attach a valid SBOM")
     serious = sum(v.severity in _SERIOUS for v in version.vulnerabilities.values())
-    open_ones = f"{len(version.vulnerabilities)} open vulnerabilities, {serious} critical or high"
-    state = open_ones if version.vulnerabilities else "none known to be vulnerable"
+    found = len(version.vulnerabilities)
+    open_ones = f"{found} open vulnerabilit{'y' if found == 1 else 'ies'}, {serious} critical or high"
+    state = open_ones if found else "none known to be vulnerable"
     text = f"{_count(known.components, 'component')}, {state}"
     return Check(title, "fail" if serious else "pass", text, "update the components named below" if serious else "")
 

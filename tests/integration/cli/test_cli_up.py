@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,8 +66,17 @@ Start = Callable[..., Up]
 
 
 @pytest.fixture
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("up") / "var"
+def data() -> Iterator[Path]:
+    """A data folder that the account which root's PostgreSQL runs as can enter."""
+    with tempfile.TemporaryDirectory(prefix="hallmark-up-", ignore_cleanup_errors=True) as name:
+        os.chmod(name, 0o711)
+        yield Path(name) / "var"
+
+
+def processes_on(data: Path) -> list[psutil.Process]:
+    """Whoever has the folder in the command line."""
+    found = psutil.process_iter(["cmdline"])
+    return [process for process in found if any(str(data) in part for part in process.info["cmdline"] or [])]
 
 
 @pytest.fixture
@@ -138,6 +148,7 @@ def test_it_starts_answers_stops_clean_and_keeps_its_data(start: Start, data: Pa
     assert (code, out, err) == (0, "Stopped.\n", "")
     assert children
     assert not any(child.is_running() for child in children)
+    assert processes_on(data) == []
 
     second = start("--port", "0")
     assert "hmk_" not in second.output
@@ -198,6 +209,7 @@ def test_an_interrupted_start_leaves_nothing_behind(data: Path):
     assert process.returncode == 143
     assert "Traceback" not in err
     assert not any(child.is_running() for child in children)
+    assert processes_on(data) == []
 
 
 def test_a_local_token_needs_a_running_stack_on_known_data(data: Path):

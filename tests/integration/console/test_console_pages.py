@@ -202,8 +202,8 @@ async def test_a_file_of_another_release_is_not_found(seeded: Any) -> None:
 async def test_an_empty_console_says_what_to_do_next(served: Any) -> None:
     token = await add_account(served.platform, "maria", "viewer")
     async with httpx.AsyncClient(base_url=served.url, headers={"authorization": f"Bearer {token}"}) as http:
-        assert "/v1/versions" in (await http.get("/")).text
-        assert "POST /v1/promotions" in (await http.get("/reviews")).text
+        assert "hallmark register" in (await http.get("/")).text
+        assert "hallmark promote" in (await http.get("/reviews")).text
         assert "No open findings" in (await http.get("/findings")).text
 
 

@@ -63,6 +63,6 @@ async def test_logs_are_json_and_hold_no_secret(settings: Settings, capsys: pyte
 
     telemetry.configure(settings, "test")
     structlog.get_logger().info("signed in", account="alice", token="hmk_alice_x_secret", authorization="Bearer y")
-    line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    line = json.loads(capsys.readouterr().err.strip().splitlines()[-1])
     assert line["event"] == "signed in"
     assert (line["token"], line["authorization"]) == ("[secret]", "[secret]")

@@ -12,7 +12,6 @@ from registry_core.events.governance import AccountCreated, RolesChanged
 from registry_core.handlers import fold
 from registry_core.identity import Account, account_stream, new_token
 from registry_core.local.errors import LocalStackError
-from registry_core.local.stack import running_dsn
 from registry_core.service import Platform
 from registry_core.settings import Settings
 from registry_core.store.model import NONE, Append, Conflict
@@ -40,8 +39,14 @@ async def first_token(platform: Platform) -> str | None:
 def issue_locally(account: str, data: Path | None, label: str, expires_at: datetime | None) -> dict[str, Any]:
     """Issue a token straight into the log: who can do this owns the database anyway, and it is recorded."""
     settings = Settings()
-    dsn = settings.postgres_dsn.get_secret_value() or running_dsn(data or settings.data_dir)
+    dsn = settings.postgres_dsn.get_secret_value() or _local_dsn(data or settings.data_dir)
     return asyncio.run(_issue(dsn, account, label or "issued on the machine", expires_at))
+
+
+def _local_dsn(data: Path) -> str:
+    from registry_core.local.stack import running_dsn  # noqa: PLC0415 - not installed where PostgreSQL is elsewhere
+
+    return running_dsn(data)
 
 
 async def _issue(dsn: str, account: str, label: str, expires_at: datetime | None) -> dict[str, Any]:

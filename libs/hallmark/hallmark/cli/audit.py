@@ -34,7 +34,7 @@ def _sections(found: dict[str, Any]) -> None:
         if rows and all(isinstance(row, dict) for row in rows):
             columns = list(dict.fromkeys(column for row in rows for column in row))
             cells = [[row.get(column) for column in columns] for row in rows]
-            output.table([column.upper() for column in columns], cells, title=f"\n{name}")
+            output.table([column.upper() for column in columns], cells, title=name)
 
 
 def export(

@@ -47,7 +47,9 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str |
     from rich.console import Console  # noqa: PLC0415 - only for a person
     from rich.table import Table  # noqa: PLC0415 - as above
 
-    drawn = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    if title:
+        say(f"\n{title}")
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         drawn.add_column(_cell(column), overflow="fold")
     for row in rows:
@@ -58,7 +60,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str |
 def _cell(value: object) -> Any:
     from rich.text import Text  # noqa: PLC0415 - only for a person
 
-    text = "" if value is None else plain(value)
+    text = _text(value)
     return Text(text, style=_COLOURS.get(text, ""))
 
 
@@ -71,8 +73,14 @@ def facts(pairs: Mapping[str, object]) -> None:
 
 
 def _coloured(value: object) -> str:
-    text = ", ".join(map(plain, value)) if isinstance(value, list | tuple) else plain(value)
+    text = ", ".join(map(_text, value)) if isinstance(value, list | tuple) else _text(value)
     return typer.style(text, fg=_COLOURS[text]) if text in _COLOURS else text
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return plain(as_json(value, indent=None) if isinstance(value, dict | list | tuple) else value)
 
 
 @contextmanager

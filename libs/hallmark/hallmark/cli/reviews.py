@@ -88,13 +88,13 @@ def generate(
     if register:
         with base.client() as hallmark:
             hallmark.register_signing_key(hallmark.whoami()["account"], made["public_key"], purpose)
-    output.show(made, lambda: _generated(made, register))
+    output.show(made, lambda: _generated(made, register, path))
 
 
-def _generated(made: dict[str, str], registered: bool) -> None:
+def _generated(made: dict[str, str], registered: bool, path: Path | None) -> None:
     output.facts(made)
     if not registered:
-        output.say("Next: hallmark key register")
+        output.say(f"Next: hallmark key register{f' --key {path}' if path else ''}")
 
 
 def register(

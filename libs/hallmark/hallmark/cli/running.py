@@ -91,22 +91,25 @@ def _configured() -> Settings:
     return settings
 
 
-def run_migrate() -> list[str]:
-    """Install the schema of the core and of all services; the names of those."""
+def run_migrate() -> tuple[list[str], str | None]:
+    """Install the schema of the core and of all services; their names, and a new installation's first token."""
     settings = Settings()
     if not settings.postgres_owner_dsn.get_secret_value():
         base.fail("no owner of the database is named", "set HALLMARK_POSTGRES_OWNER_DSN", base.USAGE)
     with tempfile.TemporaryDirectory() as folder:  # building services makes keys, of which none is needed here
-        asyncio.run(_migrate(settings.model_copy(update={"data_dir": Path(folder)})))
-    return list(ALL)
+        token = asyncio.run(_migrate(settings.model_copy(update={"data_dir": Path(folder)})))
+    return list(ALL), token
 
 
-async def _migrate(settings: Settings) -> None:
+async def _migrate(settings: Settings) -> str | None:
+    from hallmark.cli.administrator import first_token  # noqa: PLC0415 - as above
+
     builds = find_services(ALL)
     await schema.install(settings.postgres_owner_dsn.get_secret_value())
     platform = await open_platform(_as_owner(settings))
     try:
         await install_schema(settings, [build(platform) for build in builds])
+        return await first_token(platform)
     finally:
         platform.pool.terminate()
 

@@ -26,5 +26,8 @@ def migrate(json: Json = False) -> None:
     """Create or update the schema, as the owner that HALLMARK_POSTGRES_OWNER_DSN names. Again does no harm."""
     from hallmark.cli.running import run_migrate  # noqa: PLC0415 - server modules
 
-    services = run_migrate()
-    output.show({"migrated": services}, lambda: output.say(f"The schema is up to date for {', '.join(services)}"))
+    services, token = run_migrate()
+    told = f"The schema is up to date for {', '.join(services)}"
+    if token:
+        told += f"\nThe account `admin` was made; its token is shown this once:\n{token}"
+    output.show({"migrated": services, "admin_token": token}, lambda: output.say(told))

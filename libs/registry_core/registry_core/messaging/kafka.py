@@ -114,5 +114,5 @@ async def ensure_topics(settings: Settings, anew: Sequence[str] = ()) -> None:
 
 
 def _topic(name: str, settings: Settings) -> NewTopic:
-    replication = -1 if settings.kafka_flavour == "kafka" else 1  # -1: the broker's default
-    return NewTopic(name=name, num_partitions=settings.kafka_partitions, replication_factor=replication)
+    partitions, replicas = settings.kafka_partitions, settings.kafka_replication
+    return NewTopic(name=name, num_partitions=partitions, replication_factor=replicas)

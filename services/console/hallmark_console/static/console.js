@@ -87,11 +87,16 @@ async function refresh(atLeast) {
   showTimes();
 }
 
-function debounced(action, milliseconds) {
-  let timer;
+// Calls that come in quick succession become one, with the newest arguments: soon after the first, then not again
+// before `pause` milliseconds have passed, so that a busy log neither floods the server nor starves the page.
+function collected(action, soon, pause) {
+  let timer, newest, last = 0;
   return (...args) => {
-    clearTimeout(timer);
-    timer = setTimeout(() => { action(...args).catch(() => {}); }, milliseconds);
+    newest = args;
+    timer ??= setTimeout(() => {
+      [timer, last] = [undefined, Date.now()];
+      action(...newest).catch(() => {});
+    }, Math.max(soon, last + pause - Date.now()));
   };
 }
 
@@ -101,7 +106,7 @@ function follow(url) {
     if (status.textContent === text) return;
     Object.assign(status, { textContent: text, className: `live ${state}`, hidden: false });
   };
-  const changed = debounced(refresh, 120);
+  const changed = collected(refresh, 60, 1000);
   const source = new EventSource(url);
   source.onopen = () => tell("Live", "on");
   source.onmessage = (event) => changed(JSON.parse(event.data).log_index);
@@ -114,11 +119,11 @@ function follow(url) {
 }
 
 function filterAsTyped(form) {
-  const narrow = debounced(async () => {
+  const narrow = collected(async () => {
     const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
     history.replaceState(null, "", query.size ? `/?${query}` : "/");
     await refresh();
-  }, 200);
+  }, 200, 200);
   form.addEventListener("input", narrow);
   form.addEventListener("submit", (event) => { event.preventDefault(); narrow(); });
 }

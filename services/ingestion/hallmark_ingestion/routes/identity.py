@@ -69,6 +69,20 @@ async def create_account(data: NewAccount, caller: Caller) -> dict[str, Any]:
     return written.document(account=data.account)
 
 
+@get("/v1/accounts/{account:str}", action="identity")
+async def read_account(account: str, caller: Caller) -> dict[str, Any]:
+    """An account with the ids of its tokens and keys; secrets are nowhere."""
+    state = _known(await load(caller.platform.reader, Account(), account_stream(account)))
+    return {
+        "account": state.account,
+        "kind": state.kind,
+        "person": state.person,
+        "roles": sorted(state.roles),
+        "tokens": [{"token_id": i, "expires_at": token.expires_at} for i, token in state.tokens.items()],
+        "signing_keys": [{"key_id": i, "purpose": key.purpose} for i, key in state.signing_keys.items()],
+    }
+
+
 @put("/v1/accounts/{account:str}/roles", action="identity")
 async def change_roles(account: str, data: NewRoles, caller: Caller) -> dict[str, Any]:
     """Replace the account's roles."""
@@ -138,4 +152,4 @@ def _known(state: Account) -> Account:
     return state
 
 
-ROUTES = [whoami, create_account, change_roles, issue_token, revoke_token, register_signing_key]
+ROUTES = [whoami, create_account, read_account, change_roles, issue_token, revoke_token, register_signing_key]

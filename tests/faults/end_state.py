@@ -1,0 +1,129 @@
+"""What a run has left in the database, in a form in which two runs can be compared."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final
+
+import asyncpg
+from registry_core.events.evidence import (
+    ArtifactScanned,
+    DependenciesScanned,
+    EvaluationAssessed,
+    EvidenceAttached,
+    ProvenanceVerified,
+    VulnerabilityFound,
+)
+from registry_core.events.governance import AdvisoryPublished, ServedWindowRecorded, TokenIssued
+from registry_core.events.promotions import PolicyEvaluated, PromotionRefused, PromotionRequested
+from registry_core.events.versions import ArtifactStored, DependantAdded, DependencyChanged, VersionAdded
+
+EndState = Mapping[str, Any]
+"""By stream: its events as `(type, essential fields)`."""
+
+_EVENTS: Final = """
+    select e.stream_id, e.version, e.event_id, e.type, convert_from(e.body, 'utf8') as body, e.causation_id, s.log_index
+      from log.events e left join log.sealed s using (position) order by s.log_index"""
+_VOLATILE: Final = frozenset(
+    {
+        "envelope", "facts", "decision_digest", "manifest_digest",  # hold times and ids of the run
+        "location", "uri",  # hold the data folder
+        "token_id", "secret_sha256", "key_id", "public_key",  # made anew by each installation
+    }
+)  # fmt: skip
+"""Fields that no two runs share."""
+_TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[\d:.]*(Z|[+-]\d\d:\d\d)")
+_UNORDERED: Final = frozenset(
+    event.type
+    for event in (
+        ArtifactStored, EvidenceAttached, ArtifactScanned, DependenciesScanned, ProvenanceVerified, EvaluationAssessed,
+        VulnerabilityFound, DependencyChanged, VersionAdded, DependantAdded,
+    )
+)  # fmt: skip
+"""Services bring these about side by side: that they are there is settled, their order is not."""
+
+
+async def end_state(owner: asyncpg.Connection) -> EndState:
+    """Everything that has to be the same in every run.
+
+    Left out is what differs between two undisturbed runs, too: times, keys, tokens, ids, folders, the order of what
+    independent checks found; and, since what is lost is sent again: how many tokens were issued and how often the
+    same customers were served. The customers served, by which version in which state, have to be the same.
+    """
+    rows = await owner.fetch(_EVENTS)
+    names = _promotions(rows)
+    streams: dict[str, Any] = {}
+    for stream, events in groupby(sorted(rows, key=_place), key=lambda row: row["stream_id"]):
+        streams[_renamed(stream, names)] = _story([(e["type"], _essence(e, names)) for e in events])
+    jobs = await owner.fetch("select service, kind, state, count(*) as jobs from work.jobs group by 1, 2, 3")
+    letters = await owner.fetch("select consumer, topic, reason from work.dead_letters order by id")
+    return {
+        **streams,
+        "jobs": sorted(tuple(row) for row in jobs),
+        "dead letters": [tuple(row) for row in letters],
+        "customers served": _customers(rows),
+    }
+
+
+def _place(row: asyncpg.Record) -> tuple[str, int]:
+    return row["stream_id"], row["version"]
+
+
+def _customers(rows: Sequence[asyncpg.Record]) -> int:
+    windows = [json.loads(row["body"]) for row in rows if row["type"] == ServedWindowRecorded.type]
+    return len({count["customer"] for window in windows for count in window["customers"]})
+
+
+def _promotions(rows: Sequence[asyncpg.Record]) -> dict[str, str]:
+    """Ids of promotions to names that tell the same in every run: the journey asks for one after the other."""
+    requested = [json.loads(row["body"]) for row in rows if row["type"] == PromotionRequested.type]
+    return {item["promotion"]: f"<promotion {n} of {item['ref']}>" for n, item in enumerate(requested, 1)}
+
+
+def _renamed(text: str, names: Mapping[str, str]) -> str:
+    for promotion, name in names.items():
+        text = text.replace(promotion, name)
+    return _TIME.sub("<time>", text)
+
+
+def _essence(row: asyncpg.Record, names: Mapping[str, str]) -> str:
+    data = json.loads(_renamed(row["body"], names))
+    match row["type"]:
+        case PolicyEvaluated.type:
+            data = {"passed": data["passed"], "results": sorted((r["rule"], r["outcome"]) for r in data["results"])}
+        case PromotionRefused.type:
+            data = {"reasons": sorted(r["rule"] for r in data["reasons"])}
+        case DependenciesScanned.type:
+            del data["vulnerable"]  # of the advisories known just then; what they find later comes as an event, too
+        case ServedWindowRecorded.type:
+            del data["requests"], data["customers"]
+        case AdvisoryPublished.type:
+            del data["digest"]  # of a document that holds the hour
+    return json.dumps(_without_volatile(data), sort_keys=True)
+
+
+def _without_volatile(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_volatile(item) for name, item in value.items() if name not in _VOLATILE}
+    return [_without_volatile(item) for item in value] if isinstance(value, list) else value
+
+
+def _story(events: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """One stream: its decisions in order, what checks found as a bag, repetitions of what may be repeated once."""
+    repeatable = {TokenIssued.type, ServedWindowRecorded.type}
+    once = [event for n, event in enumerate(events) if event[0] not in repeatable or event not in events[:n]]
+    return {
+        "decided": [event for event in once if event[0] not in _UNORDERED],
+        "found": Counter(event for event in once if event[0] in _UNORDERED),
+    }
+
+
+def differences(expected: EndState, found: EndState) -> dict[str, Any]:
+    """By stream: what only one of two end states has. Empty when they are equal."""
+    return {
+        name: (expected.get(name), found.get(name))
+        for name in expected.keys() | found.keys()
+        if expected.get(name) != found.get(name)
+    }
