@@ -65,9 +65,12 @@ def set_stage(site: Site, folder: Path) -> Stage:
     clients = {"admin": admin}
     for person in CAST:
         _ensure_account(admin, person)
-        purpose = "provenance" if person.kind == "service" else "review"
-        admin.register_signing_key(person.account, public_base64(keys[person.account].public_key()), purpose)
-        clients[person.account] = Client(site.url, _token(admin, person.account))
+        client = clients[person.account] = Client(site.url, _token(admin, person.account))
+        public = public_base64(keys[person.account].public_key())
+        if person.kind == "service":  # whose provenance counts is for an administrator to say
+            admin.register_signing_key(person.account, public, "provenance")
+        else:
+            client.register_signing_key(person.account, public, "review")
     return Stage(site, folder, clients, keys)
 
 

@@ -46,6 +46,7 @@ def make_jobs(platform: Platform) -> dict[str, JobFunction]:
         scanned = ArtifactScanned(
             ref=payload["ref"], file=payload["file"], digest=payload["digest"], scanner=SCANNER, verdict=report.verdict,
             read_completely=report.read_completely, findings=report.findings[:MOST_FINDINGS],
+            isolation=report.isolation,
         )  # fmt: skip
         return [Emit(payload["ref"], [scanned])]
 

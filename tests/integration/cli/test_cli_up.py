@@ -183,7 +183,7 @@ def test_servers_that_are_killed_are_started_again_and_writes_go_on(start: Start
     assert [streams.count(f"account:a{number}") for number in range(3)] == [2, 2, 2]
     code, out, err = up.stop()
     assert (code, out.endswith("Stopped.\n")) == (0, True)
-    assert "a local server ended; starting it again" in out
+    assert "a local server ended; starting it again" in err
     assert "Traceback" not in out + err
 
 

@@ -22,12 +22,13 @@ from support import until
 async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """SeaweedFS from its wheel, on loopback."""
     folder, port = tmp_path_factory.mktemp("s3"), ports.choose()
-    others = [ports.choose() for _ in range(3)]
+    parts = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
     command = [
-        str(Path(sys.executable).with_name("weed")), "server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1",
-        "-s3", f"-s3.port={port}", f"-master.port={others[0]}", f"-volume.port={others[1]}",
-        f"-filer.port={others[2]}", "-volume.max=4", "-master.volumeSizeLimitMB=128", "-s3.port.grpc=0",
-    ]  # fmt: skip
+        str(Path(sys.executable).with_name("weed")),
+        *("server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.port={port}"),
+        *("-s3.port.grpc=0", "-volume.max=4", "-master.volumeSizeLimitMB=128"),
+        *(f"-{part}={ports.choose()}" for part in parts),  # grpc ports are 10,000 higher unless told
+    ]
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret"}
     with subprocess.Popen(  # noqa: ASYNC220 - starting a process does not wait
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True

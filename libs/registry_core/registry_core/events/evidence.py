@@ -42,6 +42,8 @@ class ArtifactScanned(Event, type="io.hallmark.evidence.artifact-scanned.v1", fa
     verdict: Verdict
     read_completely: bool
     findings: tuple[Finding, ...] = ()
+    isolation: tuple[str, ...] = ()
+    """What kept the scanning process apart, and what did not hold on that machine."""
 
 
 class DependenciesScanned(Event, type="io.hallmark.evidence.dependencies-scanned.v1", family="evidence"):

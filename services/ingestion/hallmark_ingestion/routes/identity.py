@@ -119,11 +119,9 @@ async def revoke_token(account: str, token_id: str, caller: Caller) -> dict[str,
 
 @post("/v1/accounts/{account:str}/signing-keys", action="read")
 async def register_signing_key(account: str, data: NewSigningKey, caller: Caller) -> dict[str, Any]:
-    """An Ed25519 public key with which the account signs. Everybody registers only their own."""
-    if caller.name != account and not caller.account.may("identity"):
-        raise forbidden(
-            f"{caller.name} may not register keys of {account}", "register your own, or ask an administrator"
-        )
+    """An Ed25519 public key with which the account signs: review keys by oneself, provenance keys by administrators."""
+    if caller.name != account and data.purpose == "review":
+        raise forbidden(f"{caller.name} may not register review keys of {account}", "let them register their own")
     if data.purpose == "provenance" and not caller.account.may("identity"):
         raise forbidden("whose provenance is trusted is for administrators to say", "ask one to register this key")
     event = _key_event(account, data)
