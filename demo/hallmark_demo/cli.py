@@ -117,7 +117,8 @@ def _summarise(outcome: Any, seconds: float, console: Console) -> None:
 
 
 def _stay(site: Any, console: Console) -> None:
-    console.print(f"Console: [cyan]{site.url}/login?token={site.token}[/]\nCtrl-C stops everything.", highlight=False)
+    link = f"{site.url}/login?token={site.token}"
+    console.print(f"Console: [cyan]{link}[/]\nCtrl-C stops everything.", highlight=False, soft_wrap=True)
     with suppress(KeyboardInterrupt):
         while True:
             input()

@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from rich.table import Table
 
 
@@ -35,7 +35,7 @@ class Teller:
     @contextmanager
     def uploading(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
         """A progress bar over bytes."""
-        columns = (TextColumn("  {task.description}"), BarColumn(24), DownloadColumn(), TransferSpeedColumn())
+        columns = (TextColumn("  {task.description}"), BarColumn(24), DownloadColumn())
         with Progress(*columns, console=self.console) as progress:
             task = progress.add_task(what, total=total)
             yield lambda sent: progress.advance(task, sent)

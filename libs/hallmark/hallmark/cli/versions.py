@@ -84,7 +84,7 @@ def add_evidence(
             metavar="TYPE", help="sbom, provenance, evaluation, scan_report, model_card, red_team or review."
         ),
     ],
-    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The document, at most 32 MiB.")],
+    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The document, at most 16 MiB.")],
     media_type: Annotated[str | None, typer.Option(help="By default from the content.")] = None,
     json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ and without any broker the same code follows the log alone (docs/decisions/0004)
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -81,20 +81,38 @@ class Consumer:
     async def _handle_next(self, connection: Connection, partition: Partition) -> bool:
         mark = _Mark(self.service, partition, await self._watermark(connection, partition))
         events = [recorded(row) for row in await connection.fetch(_NEXT, *partition, mark.committed)]
+        try:
+            await self._handle_together(connection, events, mark)
+        except (StaleReadError, LostPartitionError, *TRANSIENT):
+            raise
+        except Exception as error:  # of whichever event: effects may be refused long after their handler returned
+            log.warning("events are handled one by one", partition=partition, reason=repr(error))
+            for event in events:
+                if (event.log_index or 0) > mark.committed:
+                    await self._handle_alone(connection, partition, event, mark)
+        return len(events) == BATCH
+
+    async def _handle_together(self, connection: Connection, events: Sequence[RecordedEvent], mark: "_Mark") -> None:
         work = UnitOfWork(connection, self.service, self._clock, lambda: mark.commit)
         for event in events:
-            try:
-                await self._handle(event, work)
-            except (StaleReadError, LostPartitionError, *TRANSIENT):
-                raise
-            except Exception as error:  # poison: whatever the handler could not stand is set aside with its reason
-                await work.commit()
-                mark.reached = event.log_index or 0
-                await self._set_aside(connection, partition, event, error, mark)
+            await self._handle(event, work)
             mark.reached = event.log_index or 0
         if mark.reached > mark.committed:
             await work.commit()
-        return len(events) == BATCH
+
+    async def _handle_alone(
+        self, connection: Connection, partition: Partition, event: RecordedEvent, mark: "_Mark"
+    ) -> None:
+        """Poison, whatever the handler or the store could not stand, is set aside with its reason."""
+        work = UnitOfWork(connection, self.service, self._clock, lambda: mark.commit)
+        mark.reached = event.log_index or 0
+        try:
+            await self._handle(event, work)
+            await work.commit()
+        except (StaleReadError, LostPartitionError, *TRANSIENT):
+            raise
+        except Exception as error:
+            await self._set_aside(connection, partition, event, error, mark)
 
     async def _watermark(self, connection: Connection, partition: Partition) -> int:
         found: int | None = await connection.fetchval(

@@ -39,9 +39,15 @@ async def put(connection: Connection, letter: DeadLetter) -> None:
     await connection.execute(
         """insert into work.dead_letters (consumer, topic, partition, record, key, headers, value, reason)
            values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing""",
-        letter.consumer, letter.topic, letter.partition, letter.record, letter.key, json.dumps(letter.headers),
-        letter.value, letter.reason[:4000],
+        letter.consumer, letter.topic, letter.partition, letter.record, letter.key and _storable(letter.key),
+        json.dumps({_storable(name): _storable(value) for name, value in letter.headers.items()}),
+        letter.value, _storable(letter.reason)[:4000],
     )  # fmt: skip
+
+
+def _storable(text: str) -> str:
+    """PostgreSQL's text holds neither NUL nor lone surrogates; whoever wrote the record may have."""
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
 async def listing(pool: Pool, state: str | None, limit: int) -> list[DeadLetter]:
@@ -98,5 +104,5 @@ async def mark_replayed(connection: Connection, letter: int) -> None:
 async def reopen(connection: Connection, letter: int, reason: str) -> None:
     """It failed again: open, with the newest reason."""
     await connection.execute(
-        "update work.dead_letters set state = 'open', reason = $2 where id = $1", letter, reason[:4000]
+        "update work.dead_letters set state = 'open', reason = $2 where id = $1", letter, _storable(reason)[:4000]
     )

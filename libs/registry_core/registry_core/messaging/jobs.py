@@ -90,7 +90,7 @@ class JobRunner:
             with span(f"{self._service} job {job.kind}", job.cause.traceparent):
                 await self._run(job, lease)
             FINISHED.labels(self._service, job.kind, "done").inc()
-        except (LostLeaseError, StaleReadError) as error:
+        except (LostLeaseError, StaleReadError, *TRANSIENT) as error:  # says nothing against the job
             await self._postpone(job, lease, error, failed=False)
         except Exception as error:
             await self._postpone(job, lease, error, failed=job.attempts >= MAX_ATTEMPTS)
@@ -117,7 +117,7 @@ class JobRunner:
             "job postponed", kind=job.kind, attempts=job.attempts, failed=failed, reason=repr(error), exc_info=error
         )
         FINISHED.labels(self._service, job.kind, "failed" if failed else "postponed").inc()
-        pause = 0.0 if isinstance(error, StaleReadError) else min(0.2 * 2**job.attempts, 30.0)
+        pause = 0.0 if isinstance(error, StaleReadError) else min(0.2 * 2 ** min(job.attempts, 10), 30.0)
         await self._pool.execute(_POSTPONE, job.id, lease, repr(error)[:4000], pause, "failed" if failed else "waiting")
 
 

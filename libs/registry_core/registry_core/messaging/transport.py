@@ -150,8 +150,19 @@ class Transport:
         await _commit(message.consumer, batches)
 
     async def _accept(self, topic: str, records: Sequence[InboundRecord]) -> None:
-        for rejection in await self._inbound[topic](records):
+        for rejection in await self._rejections(topic, records):
             await self._reject(rejection)
+
+    async def _rejections(self, topic: str, records: Sequence[InboundRecord]) -> Sequence[Rejection]:
+        """The handler's own; a record that it cannot stand is found by handing in each alone."""
+        try:
+            return await self._inbound[topic](records)
+        except TRANSIENT:
+            raise
+        except Exception as error:
+            if len(records) == 1:
+                return [Rejection(records[0], f"{type(error).__name__}: {error}")]
+            return [found for record in records for found in await self._rejections(topic, [record])]
 
     async def _reject(self, rejection: Rejection) -> None:
         record = rejection.record
@@ -214,7 +225,7 @@ class Transport:
                 record = InboundRecord(
                     letter.topic, letter.partition, letter.record, letter.key, letter.headers, letter.value
                 )
-                rejections = await self._inbound[letter.topic]([record])
+                rejections = await self._rejections(letter.topic, [record])
                 if rejections:
                     await dead_letters.reopen(connection, letter.id, rejections[0].reason)
                 else:
