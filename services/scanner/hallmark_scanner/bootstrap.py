@@ -7,7 +7,7 @@ from registry_core.service import Platform, Service
 
 from hallmark_scanner.handlers import check_evidence, match_published_advisory, scan_stored_artifact, trust_key
 from hallmark_scanner.index import DDL
-from hallmark_scanner.jobs import make_jobs
+from hallmark_scanner.jobs import ScannerJobs
 from hallmark_scanner.routes import ROUTES
 
 
@@ -22,6 +22,6 @@ def build(platform: Platform) -> Service:
             AdvisoryPublished: match_published_advisory,
             SigningKeyRegistered: trust_key,
         },
-        jobs=make_jobs(platform),
+        jobs=ScannerJobs(platform.pool, platform.objects).functions(),
         ddl=DDL,
     )

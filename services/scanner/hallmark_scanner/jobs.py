@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from registry_core.events.evidence import (
 )
 from registry_core.handlers import Effect, Emit, Reader, load
 from registry_core.messaging.jobs import JobFunction
-from registry_core.service import Platform
+from registry_core.objects import ObjectStorage
+from registry_core.store.postgres import Pool
 from registry_core.version import Version
 
 from hallmark_scanner import index
@@ -26,22 +28,34 @@ from hallmark_scanner.artifacts import SCANNER
 from hallmark_scanner.handlers import MATCH_ADVISORY, MATCH_SBOM, SCAN, VERIFY_PROVENANCE
 from hallmark_scanner.provenance import verify_provenance
 from hallmark_scanner.sandbox import scan_in_sandbox
-from hallmark_scanner.sbom import Sbom, SbomError, read_sbom
+from hallmark_scanner.sbom import SbomError, read_sbom
 
 MOST_FINDINGS = 100
 """Findings of one file that go into its event; a file with more is malicious or for review anyhow."""
 Payload = Mapping[str, Any]
 
 
-def make_jobs(platform: Platform) -> dict[str, JobFunction]:
-    """The job functions around the artifact store and the scanner's tables."""
-    pool, objects = platform.pool, platform.objects
+@dataclass(frozen=True, slots=True)
+class ScannerJobs:
+    """The scanner's job functions, around the artifact store and the scanner's own tables."""
 
-    async def scan(payload: Payload, reader: Reader) -> Sequence[Effect]:
+    pool: Pool
+    objects: ObjectStorage
+
+    def functions(self) -> dict[str, JobFunction]:
+        """By the kinds that the handlers start."""
+        return {
+            SCAN: self.scan,
+            MATCH_SBOM: self.match_sbom,
+            MATCH_ADVISORY: self.match_advisory,
+            VERIFY_PROVENANCE: self.verify,
+        }
+
+    async def scan(self, payload: Payload, reader: Reader) -> Sequence[Effect]:
         """Scan one stored file in a process of its own."""
         with tempfile.TemporaryDirectory(prefix="hallmark-scan-") as folder:
             path = Path(folder) / "artifact"
-            await objects.download(payload["digest"], path)
+            await self.objects.download(payload["digest"], path)
             report = await scan_in_sandbox(path, payload["file"])
         scanned = ArtifactScanned(
             ref=payload["ref"], file=payload["file"], digest=payload["digest"], scanner=SCANNER, verdict=report.verdict,
@@ -50,54 +64,47 @@ def make_jobs(platform: Platform) -> dict[str, JobFunction]:
         )  # fmt: skip
         return [Emit(payload["ref"], [scanned])]
 
-    async def match_sbom(payload: Payload, reader: Reader) -> Sequence[Effect]:
+    async def match_sbom(self, payload: Payload, reader: Reader) -> Sequence[Effect]:
         """Read an SBOM, index its components, and match them against every advisory known."""
         ref, digest = payload["ref"], payload["digest"]
         try:
-            sbom = read_sbom(await objects.get(digest))
+            sbom = read_sbom(await self.objects.get(digest))
         except SbomError as error:
-            problem = DependenciesScanned(
-                ref=ref, sbom_digest=digest, format="unreadable", components=0, vulnerable=0, problem=str(error)[:1000]
-            )
-            return [Emit(ref, [problem])]
-        await index.replace_components(pool, ref, digest, sbom.components)
-        matches = await _matches(sbom)
+            return [Emit(ref, [_unreadable(ref, digest, error)])]
+        await index.replace_components(self.pool, ref, digest, sbom.components)
+        advisories = await index.advisories_about(self.pool, sbom.components)
+        matches = [match for c in sbom.components for a in advisories if (match := affected(a, c))]
         version = await load(reader, Version(), ref)
         outcome = DependenciesScanned(
             ref=ref, sbom_digest=digest, format=f"{sbom.format} {sbom.spec_version}", components=len(sbom.components),
             vulnerable=len(matches),
         )  # fmt: skip
-        found = [_found(ref, digest, match) for match in matches]
-        return [*found, *_gone(version, matches), Emit(ref, [outcome])]
+        return [*(_found(ref, digest, match) for match in matches), *_gone(version, matches), Emit(ref, [outcome])]
 
-    async def _matches(sbom: Sbom) -> list[Match]:
-        advisories = await index.advisories_about(pool, sbom.components)
-        return [m for c in sbom.components for a in advisories if (m := affected(a, c))]
-
-    async def match_advisory(payload: Payload, reader: Reader) -> Sequence[Effect]:
+    async def match_advisory(self, payload: Payload, reader: Reader) -> Sequence[Effect]:
         """Find every registered version that an advisory speaks of, by index; one event for each."""
-        document = await objects.get(payload["digest"])
+        document = await self.objects.get(payload["digest"])
         advisory = parse_advisory(document)
-        await index.put_advisory(pool, advisory, document)
+        await index.put_advisory(self.pool, advisory, document)
         effects: list[Effect] = []
-        for ref, group in _by_ref(await index.users_of(pool, advisory.id)):
+        for ref, group in _by_ref(await index.users_of(self.pool, advisory.id)):
             uses = list(group)
-            matches = [(use.sbom_digest, m) for use in uses if (m := affected(advisory, use.component))]
+            matches = [(use.sbom_digest, match) for use in uses if (match := affected(advisory, use.component))]
             effects += [_found(ref, sbom_digest, match) for sbom_digest, match in matches]
             if len(matches) < len(uses):
                 version = await load(reader, Version(), ref)
                 effects += _gone(version, [match for _, match in matches], advisory.id)
         return effects
 
-    async def check_provenance(payload: Payload, reader: Reader) -> Sequence[Effect]:
+    async def verify(self, payload: Payload, reader: Reader) -> Sequence[Effect]:
         """Verify a provenance statement against the version's digests and the trusted keys."""
-        if not await index.keys_are_current(pool):
+        if not await index.keys_are_current(self.pool):
             raise TimeoutError("signing keys are still being taken in; the job comes again")
         version = await load(reader, Version(), payload["ref"])
         outcome = verify_provenance(
-            await objects.get(payload["digest"]),
+            await self.objects.get(payload["digest"]),
             subject_digests=[version.digest, *(file.digest for file in version.files)],
-            trusted=await index.trusted_keys(pool),
+            trusted=await index.trusted_keys(self.pool),
         )
         verified = ProvenanceVerified(
             ref=payload["ref"], evidence_digest=payload["digest"], verified=outcome.verified, builder=outcome.builder,
@@ -105,7 +112,11 @@ def make_jobs(platform: Platform) -> dict[str, JobFunction]:
         )  # fmt: skip
         return [Emit(payload["ref"], [verified])]
 
-    return {SCAN: scan, MATCH_SBOM: match_sbom, MATCH_ADVISORY: match_advisory, VERIFY_PROVENANCE: check_provenance}
+
+def _unreadable(ref: str, digest: str, error: SbomError) -> DependenciesScanned:
+    return DependenciesScanned(
+        ref=ref, sbom_digest=digest, format="unreadable", components=0, vulnerable=0, problem=str(error)[:1000]
+    )
 
 
 def _by_ref(uses: Sequence[index.Use]) -> Iterable[tuple[str, Iterable[index.Use]]]:

@@ -66,7 +66,7 @@ async def test_without_a_broker_the_log_alone_serves(settings: Settings) -> None
     alone = settings.model_copy(update={"kafka_bootstrap": ""})
     async with running(alone, [ledger.build, echo_service]) as (platform, _):
         await append(platform, range(20))
-        await until(lambda: _count(platform, 20))
+        assert await until(lambda: _count(platform, 20))
 
 
 async def test_a_lowered_watermark_repeats_nothing(settings: Settings) -> None:
