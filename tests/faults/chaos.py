@@ -1,35 +1,55 @@
 """Disturbances that go on while a journey does."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from random import Random
 from typing import TypeVar
 
+import asyncpg
 from faults.cluster import Cluster
 from registry_core.service import ALL
+from registry_core.settings import Settings
+from registry_core.store.postgres import TRANSIENT
+from support import until
 
 T = TypeVar("T")
 
 
-async def meanwhile(journey: Awaitable[T], disturb: Callable[[], Awaitable[None]]) -> T:
+async def meanwhile(journey: Awaitable[T], disturbance: Awaitable[None]) -> T:
     """The journey's outcome, under a disturbance that ends with it; what goes wrong there goes wrong here."""
-    disturbance = asyncio.ensure_future(disturb())
-    walking = asyncio.ensure_future(journey)
-    await asyncio.wait([walking, disturbance], return_when=asyncio.FIRST_COMPLETED)
-    if disturbance.done() and disturbance.exception():
-        walking.cancel()
-        await disturbance
+    walking, disturbing = asyncio.ensure_future(journey), asyncio.ensure_future(disturbance)
     try:
+        await asyncio.wait([walking, disturbing], return_when=asyncio.FIRST_COMPLETED)
+        if disturbing.done():
+            await disturbing
         return await walking
     finally:
-        disturbance.cancel()
+        disturbing.cancel()
         with suppress(asyncio.CancelledError):
-            await disturbance
+            await disturbing
 
 
 async def kill_at_random(services: Cluster, random: Random) -> None:
-    """SIGKILL for a random service, again and again. The pauses are the disturbance's own pace: nothing waits on them."""
+    """SIGKILL for a random service, again and again."""
     while True:
-        await asyncio.sleep(random.uniform(0.2, 1.5))
+        await asyncio.sleep(random.uniform(0.2, 1.5))  # the disturbance's own pace: nothing is synchronised by it
         services.kill(random.choice(ALL))
+
+
+async def at_sizes(settings: Settings, sizes: Sequence[int], disturb: Sequence[Callable[[], Awaitable[None]]]) -> None:
+    """One disturbance after the other, each when the log has grown to a size."""
+    for size, strike in zip(sizes, disturb, strict=True):
+        await until(lambda size=size: _has_grown(settings, size), seconds=300)  # type: ignore[misc]  # mypy cannot type a lambda's default
+        await strike()
+
+
+async def _has_grown(settings: Settings, size: int) -> bool:
+    try:
+        connection = await asyncpg.connect(settings.postgres_dsn.get_secret_value(), timeout=5)
+        try:
+            return bool(await connection.fetchval("select next_index >= $1 from log.sealer_state", size))
+        finally:
+            connection.terminate()
+    except TRANSIENT:
+        return False

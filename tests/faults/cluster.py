@@ -62,9 +62,8 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(settings: Settings, folder: Path) -> AsyncIterator[Cluster]:
-    """All services on an empty database, behind one address."""
-    installed = await install(settings, folder)
+async def cluster(settings: Settings, installed: Installation, folder: Path) -> AsyncIterator[Cluster]:
+    """All services behind one address."""
     made = Cluster(Site("", installed.token, settings.kafka_bootstrap), installed, folder)
     async with router(installed.routes, lambda name: made.ports[name]) as url:
         made.site = Site(url, installed.token, settings.kafka_bootstrap)

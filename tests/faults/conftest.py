@@ -3,7 +3,6 @@
 from collections import Counter
 
 import pytest
-from faults.cluster import cluster
 from faults.end_state import EndState
 from faults.place import NewPlace, Place, make_place
 from hallmark_demo.journey import Models
@@ -43,7 +42,11 @@ def new_place(
     postgres_server: LocalPostgres, kafka_broker: LocalBroker, models: Models, tmp_path_factory: pytest.TempPathFactory
 ) -> NewPlace:
     """Makes a new installation on an empty database and an empty broker."""
-    return lambda: make_place(postgres_server, kafka_broker, models, tmp_path_factory.mktemp("place"))
+
+    async def make(server: LocalPostgres = postgres_server) -> Place:
+        return await make_place(server, kafka_broker, models, tmp_path_factory.mktemp("place"))
+
+    return make
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +58,6 @@ async def undisturbed_place(new_place: NewPlace) -> Place:
 @pytest.fixture(scope="session")
 async def undisturbed(undisturbed_place: Place) -> EndState:
     """What a run leaves that nobody disturbs."""
-    async with cluster(undisturbed_place.settings, undisturbed_place.folder) as services:
+    async with undisturbed_place.services() as services:
         await undisturbed_place.walk(services)
         return await undisturbed_place.settle(services)

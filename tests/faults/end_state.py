@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, zip_longest
 from typing import Any, Final
 
 import asyncpg
@@ -17,7 +17,13 @@ from registry_core.events.evidence import (
     VulnerabilityFound,
 )
 from registry_core.events.governance import AdvisoryPublished, ServedWindowRecorded, TokenIssued
-from registry_core.events.promotions import PolicyEvaluated, PromotionRefused, PromotionRequested
+from registry_core.events.promotions import (
+    PolicyEvaluated,
+    PromotionClosed,
+    PromotionOpened,
+    PromotionRefused,
+    PromotionRequested,
+)
 from registry_core.events.versions import ArtifactStored, DependantAdded, DependencyChanged, VersionAdded
 
 EndState = Mapping[str, Any]
@@ -39,10 +45,14 @@ _UNORDERED: Final = frozenset(
     event.type
     for event in (
         ArtifactStored, EvidenceAttached, ArtifactScanned, DependenciesScanned, ProvenanceVerified, EvaluationAssessed,
-        VulnerabilityFound, DependencyChanged, VersionAdded, DependantAdded,
+        VulnerabilityFound, DependencyChanged, VersionAdded, DependantAdded, PromotionOpened, PromotionClosed,
     )
 )  # fmt: skip
-"""Services bring these about side by side: that they are there is settled, their order is not."""
+"""Services bring these about side by side: that they are there is settled, their order is not.
+
+(Who waits for a promotion learns its end before the version's own stream is marked with it. A promotion's stream keeps
+its order, and with it who approved before what.)
+"""
 
 
 async def end_state(owner: asyncpg.Connection) -> EndState:
@@ -111,19 +121,27 @@ def _without_volatile(value: Any) -> Any:
 
 
 def _story(events: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """One stream: its decisions in order, what checks found as a bag, repetitions of what may be repeated once."""
+    """One stream: what was decided, in order; what services brought about side by side; repetitions once."""
     repeatable = {TokenIssued.type, ServedWindowRecorded.type}
     once = [event for n, event in enumerate(events) if event[0] not in repeatable or event not in events[:n]]
     return {
         "decided": [event for event in once if event[0] not in _UNORDERED],
-        "found": Counter(event for event in once if event[0] in _UNORDERED),
+        "side by side": Counter(event for event in once if event[0] in _UNORDERED),
     }
 
 
 def differences(expected: EndState, found: EndState) -> dict[str, Any]:
     """By stream: what only one of two end states has. Empty when they are equal."""
     return {
-        name: (expected.get(name), found.get(name))
+        name: _difference(expected.get(name), found.get(name))
         for name in expected.keys() | found.keys()
         if expected.get(name) != found.get(name)
     }
+
+
+def _difference(expected: Any, found: Any) -> Any:
+    if not isinstance(expected, dict) or not isinstance(found, dict):
+        return {"expected": expected, "found": found}
+    one, other = expected["side by side"], found["side by side"]
+    decided = [pair for pair in zip_longest(expected["decided"], found["decided"]) if pair[0] != pair[1]]
+    return {"missing": dict(one - other), "added": dict(other - one), "decided otherwise": decided}

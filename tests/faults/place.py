@@ -3,13 +3,14 @@
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
-from faults.cluster import Cluster
+from faults.cluster import Cluster, Installation, cluster, install
 from faults.end_state import EndState, end_state
 from faults.invariants import at_rest, check_log, verify_log
 from hallmark_demo.journey import Models, Outcome, run_journey
@@ -26,6 +27,11 @@ class Place:
     settings: Settings
     folder: Path
     models: Models
+    installation: Installation
+
+    def services(self) -> AbstractAsyncContextManager[Cluster]:
+        """All of them, running."""
+        return cluster(self.settings, self.installation, self.folder)
 
     async def walk(self, services: Cluster) -> Outcome:
         """The whole journey, told to `journey.log`, by the CI job that built the models."""
@@ -43,17 +49,29 @@ class Place:
 
     async def settle(self, services: Cluster, held_checkpoint: str | None = None) -> EndState:
         """Wait for rest, check all that has to hold of the log, and tell the end state."""
-        owner = await asyncpg.connect(self.settings.postgres_owner_dsn.get_secret_value())
-        try:
-            await at_rest(owner, services.installation)
+        async with self.owner() as owner:
+            await at_rest(owner, self.installation)
             await check_log(owner)
             await verify_log(services, held_checkpoint or await self.checkpoint(), self.folder)
             return await end_state(owner)
+
+    async def log_size(self) -> int:
+        """Sealed events."""
+        async with self.owner() as owner:
+            size: int = await owner.fetchval("select next_index from log.sealer_state")
+            return size
+
+    @asynccontextmanager
+    async def owner(self) -> AsyncIterator[asyncpg.Connection]:
+        """The database as its owner."""
+        connection = await asyncpg.connect(self.settings.postgres_owner_dsn.get_secret_value())
+        try:
+            yield connection
         finally:
-            await owner.close()
+            await connection.close()
 
 
-NewPlace = Callable[[], Awaitable[Place]]
+NewPlace = Callable[..., Awaitable[Place]]
 
 
 async def make_place(server: LocalPostgres, broker: LocalBroker, models: Models, folder: Path) -> Place:
@@ -73,4 +91,4 @@ async def make_place(server: LocalPostgres, broker: LocalBroker, models: Models,
         sweep_seconds=3600,
         movable_clock=True,
     )
-    return Place(settings, folder, models)
+    return Place(settings, folder, models, await install(settings, folder))

@@ -6,7 +6,6 @@ from typing import Final
 
 import pytest
 from faults.chaos import kill_at_random, meanwhile
-from faults.cluster import cluster
 from faults.end_state import EndState, differences
 from faults.place import NewPlace
 from registry_core.service import ALL
@@ -30,9 +29,9 @@ async def test_fifty_kills_change_nothing(undisturbed: EndState, new_place: NewP
     seed = 0
     while kills.total() < ENOUGH:
         place = await new_place()
-        async with cluster(place.settings, place.folder) as services:
+        async with place.services() as services:
             held = await place.checkpoint()
-            await meanwhile(place.walk(services), lambda: kill_at_random(services, Random(seed)))
+            await meanwhile(place.walk(services), kill_at_random(services, Random(seed)))
             kills += services.kills
             assert differences(undisturbed, await place.settle(services, held)) == {}, f"seed {seed}"
         seed += 1
