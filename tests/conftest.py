@@ -2,12 +2,15 @@
 
 import os
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
 import pytest
+from containers import docker_answers, kafka_container
 from registry_core.local.broker import LocalBroker, broker
 from registry_core.local.kafka import apache_kafka
 from registry_core.local.postgres import LocalPostgres, temporary_postgres
@@ -27,13 +30,17 @@ async def postgres_server() -> AsyncIterator[LocalPostgres]:
 
 @pytest.fixture(scope="session")
 async def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalBroker]:
-    """Tansu, or Apache Kafka when the run is told so."""
-    if FLAVOUR == "kafka":
-        async with apache_kafka(Path(".kafka"), tmp_path_factory.mktemp("kafka")) as running:
-            yield running
-    else:
-        async with broker(folder=tmp_path_factory.mktemp("broker")) as running:
-            yield running
+    """Tansu; or Apache Kafka when the run is told so, in a container where a Docker engine answers, else from its jars."""
+    async with _broker(tmp_path_factory) as running:
+        yield running
+
+
+def _broker(folders: pytest.TempPathFactory) -> AbstractAsyncContextManager[Any]:
+    if FLAVOUR != "kafka":
+        return broker(folder=folders.mktemp("broker"))
+    if docker_answers():
+        return kafka_container()
+    return apache_kafka(Path(".kafka"), folders.mktemp("kafka"))
 
 
 @dataclass(frozen=True, slots=True)
