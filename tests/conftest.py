@@ -30,7 +30,7 @@ async def postgres_server() -> AsyncIterator[LocalPostgres]:
 
 @pytest.fixture(scope="session")
 async def kafka_broker(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalBroker]:
-    """Tansu; or Apache Kafka when the run is told so, in a container where a Docker engine answers, else from its jars."""
+    """Tansu; or Apache Kafka when told so: in a container where a Docker engine answers, else from its jars."""
     async with _broker(tmp_path_factory) as running:
         yield running
 

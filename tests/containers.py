@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import docker
 from docker.errors import DockerException
 from registry_core.local import ports
-from testcontainers.kafka import KafkaContainer
+from testcontainers.community.kafka import KafkaContainer
 
 IMAGE = "confluentinc/cp-kafka:8.0.0"
 """Apache Kafka 4.0; the image that testcontainers knows how to start."""

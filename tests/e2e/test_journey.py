@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hallmark.cli.administrator import first_token
-from hallmark_demo.journey import Site, run_journey
+from hallmark_demo.journey import Outcome, Site, run_journey
 from registry_core.runtime import run_services
 from registry_core.service import ALL, Platform
 from registry_core.settings import Settings
@@ -36,9 +36,42 @@ async def site(settings: Settings) -> AsyncIterator[Site]:
         await running
 
 
+REFUSALS = {
+    "a pickle that would run a command": "scan-clean",
+    "a version without SBOM": "sbom-present",
+    "an open critical vulnerability": "no-critical-vulnerability",
+    "a prompt changed after the evaluation": "evaluations-fresh",
+    "an approval by the person who registered it": "four-eyes",
+    "promotion with the new advisory": "no-critical-vulnerability",
+}
+ADMISSIONS = {
+    "approved context": True,
+    "another context": False,
+    "what serves keeps serving": True,
+    "after expiry": False,
+    "after retirement": False,
+}
+
+
+@pytest.mark.timeout(240)
 async def test_the_journey(settings: Settings, tmp_path: Path) -> None:
     async with site(settings) as place:
-        outcome = await asyncio.to_thread(run_journey, place, tmp_path, Console(force_terminal=True, width=120))
-    print(outcome.seconds)
+        outcome = await asyncio.to_thread(run_journey, place, tmp_path, Console(quiet=True))
+    for what, rule in REFUSALS.items():
+        assert rule in outcome.refusals[what]
+    assert outcome.admissions == ADMISSIONS
+    assert outcome.clocks == 1
+    assert outcome.served["served"][0]["ref"] == outcome.approved == "model:progression-classifier@1.0.0"
+    _check_audit(outcome)
     assert outcome.verified
-    assert outcome.verified.ok
+    assert (outcome.verified.ok, outcome.verified.first_use, outcome.verified.decisions) == (True, False, 1)
+    assert outcome.tampered
+    assert outcome.tampered.problems[0].line > 1
+
+
+def _check_audit(outcome: Outcome) -> None:
+    approvals = [(r["role"], r["reviewer"]) for r in outcome.audit["reviews"] if r.get("outcome") == "approve"]
+    assert approvals == [("platform", "pat"), ("product", "paula"), ("security", "sam")]
+    ran = {check["event"] for check in outcome.audit["checks"]}
+    assert {"io.hallmark.evidence.artifact-scanned.v1", "io.hallmark.promotion.policy-evaluated.v1"} <= ran
+    assert sum(row["requests"] for row in outcome.audit["served"]) == 40
