@@ -9,6 +9,7 @@ from registry_core.events.evidence import (
     ArtifactScanned,
     DependenciesScanned,
     EvaluationAssessed,
+    EvidenceAttached,
     ProvenanceVerified,
     VulnerabilityFound,
 )
@@ -21,7 +22,7 @@ from registry_core.events.promotions import (
     PromotionRequested,
     ReviewOpened,
 )
-from registry_core.events.versions import DependencyChanged
+from registry_core.events.versions import DependencyChanged, MetadataAmended
 from registry_core.identity import account_stream
 from registry_core.proofs.keys import key_id, public_base64
 from registry_core.service import Platform, Service
@@ -42,6 +43,8 @@ AUDITED_AFTER = (
     EvaluationAssessed,
     VulnerabilityFound,
     DependencyChanged,
+    EvidenceAttached,
+    MetadataAmended,
 )
 
 

@@ -1,6 +1,7 @@
 """The promotion process, driven by events: open, audit when every check is in, mark the version with the outcome."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from registry_core.events import Event, RecordedEvent
 from registry_core.events.lifecycle import VersionApproved, VersionBecameCandidate, VersionReturnedToDraft
@@ -26,10 +27,12 @@ from hallmark_approval.process import (
     evidence_digests,
     facts_about,
     granted,
+    is_as_audited,
     policy_stream,
     promotion_stream,
+    what_changed,
 )
-from hallmark_approval.promotion import Promotion, Stage
+from hallmark_approval.promotion import Stage
 
 
 async def open_promotion(event: RecordedEvent, reader: Reader) -> Sequence[Effect]:
@@ -57,18 +60,18 @@ async def audit_open_promotions(event: RecordedEvent, reader: Reader) -> Sequenc
         facts = facts_about(version, state.promotion, reader.now)
         evaluation = evaluate(pack, facts, exceptions=granted(version))
         digests = evidence_digests(version)
-        if _must_audit(state.promotion, evaluation, digests):
+        if _must_audit(state, evaluation, digests):
             outcome = decide_audit(state.promotion, evaluation, evidence_digests=digests)
             effects.append(Emit(promotion_stream(promotion_id), outcome, state.version))
     return effects
 
 
-def _must_audit(promotion: Promotion, evaluation: Evaluation, digests: Sequence[str]) -> bool:
+def _must_audit(state: PromotionStream, evaluation: Evaluation, digests: Sequence[str]) -> bool:
     """At first; and again in review, when what the reviewers look at is no longer what was audited."""
-    if promotion.stage is Stage.REQUESTED:
-        return True
-    changed = sorted(promotion.evidence_digests) != sorted(digests) or not evaluation.passed
-    return promotion.stage is Stage.IN_REVIEW and changed
+    promotion = state.promotion
+    if promotion is None or promotion.stage is Stage.REQUESTED:
+        return promotion is not None
+    return promotion.stage is Stage.IN_REVIEW and not is_as_audited(state, evaluation.facts, digests)
 
 
 async def mark_candidate(event: RecordedEvent, reader: Reader) -> Sequence[Effect]:
@@ -88,25 +91,35 @@ async def mark_outcome(event: RecordedEvent, reader: Reader) -> Sequence[Effect]
     version = await load(reader, Version(), data.ref)
     if data.promotion not in version.open_promotions:
         return []
-    return [Emit(data.ref, _outcome(version, data), version.version)]
+    state = await load(reader, PromotionStream(), promotion_stream(data.promotion))
+    return [Emit(data.ref, _outcome(version, state, data, reader.now), version.version)]
 
 
-def _outcome(version: Version, data: PromotionRefused | PromotionRejected | PromotionApproved) -> list[Event]:
+def _outcome(
+    version: Version,
+    state: PromotionStream,
+    data: PromotionRefused | PromotionRejected | PromotionApproved,
+    now: datetime,
+) -> list[Event]:
     match data:
         case PromotionApproved():
-            return _approved(version, data)
+            return _approved(data) if _still_approvable(version, state, now) else _closed(data, "refused")
         case PromotionRefused():
             return [*_closed(data, "refused"), *_back_to_draft(version, data.promotion, "the audit refused it")]
         case PromotionRejected(role=role):
             return [*_closed(data, "rejected"), *_back_to_draft(version, data.promotion, f"rejected as {role}")]
 
 
-def _approved(version: Version, data: PromotionApproved) -> list[Event]:
-    """A version suspended or retired while its reviewers deliberated stays so."""
+def _still_approvable(version: Version, state: PromotionStream, now: datetime) -> bool:
+    """Not where it was suspended or retired, or anything about it changed, while its reviewers deliberated."""
     try:
         version.check_transition(State.APPROVED)
     except IllegalTransitionError:
-        return _closed(data, "refused")
+        return False
+    return what_changed(version, state, now) is None
+
+
+def _approved(data: PromotionApproved) -> list[Event]:
     approved = VersionApproved(
         ref=data.ref, promotion=data.promotion, context=data.context, environment=data.environment,
         expires_at=data.expires_at, decision_digest=data.decision_digest,

@@ -1,11 +1,11 @@
 """What the approval process reads: a promotion's stream, the active policy, and the facts about a version."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from registry_core.events import RecordedEvent
 from registry_core.events.evidence import MetricResult
@@ -127,6 +127,36 @@ def facts_about(version: Version, promotion: Promotion, now: datetime) -> Facts:
 def evidence_digests(version: Version) -> list[str]:
     """Everything that a decision about the version rests on."""
     return sorted({item.digest for item in version.evidence})
+
+
+_TIME_ALONE: Final = ("evaluated_at", "exceptions", "requested_by")
+
+
+def _material(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Facts without what passes by itself: the hour, and the state that the process itself moves."""
+    kept = {name: value for name, value in facts.items() if name not in _TIME_ALONE}
+    kept["version"] = {name: value for name, value in kept["version"].items() if name != "state"}
+    kept["evaluations"] = [{**item, "age_days": 0} for item in kept.get("evaluations", ())]
+    kept["vulnerabilities"] = [{**item, "excepted": False} for item in kept.get("vulnerabilities", ())]
+    return kept
+
+
+def is_as_audited(state: PromotionStream, facts: Facts, digests: Sequence[str]) -> bool:
+    """Whether the reviewers still look at what the last audit saw."""
+    if state.audit is None or sorted(state.audit.evidence_digests) != sorted(digests):
+        return False
+    return _material(facts.model_dump(mode="json", exclude_none=True)) == _material(state.audit.facts)
+
+
+def what_changed(version: Version, state: PromotionStream, now: datetime) -> str | None:
+    """Why nobody may approve just now; None when all is as it was audited (mission E5)."""
+    if pending := version.pending_checks():
+        return f"checks are under way: {', '.join(pending)}"
+    if state.promotion is None:
+        return "there is no such promotion"
+    if not is_as_audited(state, facts_about(version, state.promotion, now), evidence_digests(version)):
+        return "evidence, metadata or findings changed after the audit"
+    return None
 
 
 def granted(version: Version) -> list[GrantedException]:

@@ -28,8 +28,9 @@ from hallmark_approval.process import (
     PromotionStream,
     policy_stream,
     promotion_stream,
+    what_changed,
 )
-from hallmark_approval.promotion import IllegalTransition, Promotion
+from hallmark_approval.promotion import IllegalTransition, Promotion, Stage
 from hallmark_approval.review import REVIEW_TYPE, Identity, Outcome, Parties, review_statement, same_person
 
 MAX_EXCEPTION = timedelta(days=90)
@@ -148,11 +149,10 @@ async def grant_exception(ref: str, exception: str, caller: Caller) -> dict[str,
     asked = version.exceptions.get(exception)
     if asked is None:
         raise not_found(f"exception {exception[:80]} of {ref}", "request it first: `hallmark exception request`")
-    known = await persons(caller.platform.reader, [asked.requested_by, version.registered_by])
+    involved = {asked.requested_by, version.registered_by, *(item.attached_by for item in version.evidence)}
+    known = await persons(caller.platform.reader, involved)
     if any(same_person(caller.account.person, person) for person in known.values()):
-        raise forbidden(
-            f"{caller.name} is the person who asked for it or registered the version", "ask another manager"
-        )
+        raise forbidden(f"{caller.name} had a hand in this version or asked for the exception", "ask another manager")
 
     def decide(state: Version) -> list[Event]:
         if state.exceptions[exception].granted_by:
@@ -208,6 +208,7 @@ def make_routes(signing_key: Ed25519PrivateKey) -> list[Any]:
         """Approve, reject or ask for remediation, signed. What may not count is recorded as refused."""
         _, current = await _promotion(caller.platform, promotion)
         version = await _version(caller, current.ref)
+        await _check_current(caller, promotion, version, data)
         who = await parties(caller.platform.reader, version, current)
         valid_for = await _valid_for(caller.platform, current)
 
@@ -231,6 +232,15 @@ def make_routes(signing_key: Ed25519PrivateKey) -> list[Any]:
         activate_policy,
         read_key,
     ]
+
+
+async def _check_current(caller: Caller, promotion: str, version: Version, data: HandInReview) -> None:
+    """Nobody approves what is no longer what was audited. The event that approves checks it again."""
+    state, current = await _promotion(caller.platform, promotion)
+    if data.outcome != "approve" or current.stage is not Stage.IN_REVIEW:
+        return
+    if changed := what_changed(version, state, caller.platform.clock()):
+        raise conflict(changed, "wait for the audit to end, look at the promotion anew, then sign its statement")
 
 
 async def _raise_refusal(caller: Caller, promotion: str) -> None:

@@ -7,11 +7,12 @@ from registry_core.events import Event, RecordedEvent
 from registry_core.events.evidence import (
     ArtifactScanned,
     EvaluationAssessed,
+    EvidenceAttached,
     VulnerabilityFound,
     VulnerabilityResolved,
 )
 from registry_core.events.lifecycle import DeploymentProvisioned, ProvisioningFailed, VersionApproved
-from registry_core.events.versions import DependencyChanged
+from registry_core.events.versions import DependencyChanged, MetadataAmended
 from registry_core.handlers import Effect, Emit, Handlers, Reader, StartJob, fold, load
 from registry_core.messaging.jobs import JobFunction
 from registry_core.values import Kind, State, parse_ref
@@ -53,11 +54,12 @@ async def set_clocks(event: RecordedEvent, reader: Reader) -> Sequence[Effect]:
 
 async def end_approvals(event: RecordedEvent, reader: Reader) -> Sequence[Effect]:
     """What an approval rests on has changed."""
-    cause = cause_of(event.data)
+    (events,) = await reader.read(event.stream)
+    before = fold(Version(), (e for e in events if e.version < event.version))
+    cause = cause_of(event.data, before)
     if cause is None:
         return []
-    (events,) = await reader.read(event.stream)
-    then = fold(Version(), (e for e in events if e.version <= event.version))
+    then = before.evolve(event)
     version = fold(then, (e for e in events if e.version > event.version))
     return _emit(version, void_approvals(version, then=then, cause=cause))
 
@@ -70,6 +72,8 @@ HANDLERS: Final[Handlers] = {
     EvaluationAssessed: end_approvals,
     ArtifactScanned: end_approvals,
     DependencyChanged: end_approvals,
+    EvidenceAttached: end_approvals,
+    MetadataAmended: end_approvals,
 }
 
 

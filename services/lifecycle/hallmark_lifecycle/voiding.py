@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from registry_core.events import Event
-from registry_core.events.evidence import ArtifactScanned, EvaluationAssessed
+from registry_core.events.evidence import ArtifactScanned, EvaluationAssessed, EvidenceAttached
 from registry_core.events.lifecycle import ApprovalVoided
-from registry_core.events.versions import DependencyChanged
-from registry_core.values import Kind, parse_ref
+from registry_core.events.versions import DependencyChanged, MetadataAmended
+from registry_core.values import EvidenceType, Kind, parse_ref
 from registry_core.version import Version
 
 RUNS_WITH: Final = frozenset({Kind.PROMPT, Kind.ADAPTER})
@@ -15,9 +15,20 @@ RUNS_WITH: Final = frozenset({Kind.PROMPT, Kind.ADAPTER})
 changes nothing in what is served; it is recorded and policies see it, but it ends no approval."""
 
 
-def cause_of(data: Event) -> str | None:
+REPLACED: Final = frozenset({EvidenceType.SBOM, EvidenceType.PROVENANCE})
+"""Evidence that says what a version is made of and where it comes from: another document is another decision's."""
+DECIDED_ON: Final = ("licence", "risk_tier", "allowed_uses", "prohibited_uses")
+"""Metadata that the policy and the reviewers decided on."""
+
+
+def cause_of(data: Event, before: Version) -> str | None:
     """Why approvals given before this event end with it; None if they do not."""
     match data:
+        case EvidenceAttached() if data.evidence_type in REPLACED and before.of_type(data.evidence_type):
+            return f"the {data.evidence_type} was replaced"
+        case MetadataAmended(metadata=metadata):
+            changed = [name for name in DECIDED_ON if getattr(metadata, name) != getattr(before.metadata, name)]
+            return f"amended: {', '.join(changed)}" if changed else None
         case EvaluationAssessed(passed=False):
             missed = ", ".join(result.metric for result in data.results if not result.passed)
             return f"evaluation {data.suite} failed: {data.problem or missed}"

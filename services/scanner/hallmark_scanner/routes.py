@@ -1,5 +1,6 @@
 """HTTP of the scanner: advisories come in."""
 
+from datetime import timedelta
 from typing import Any
 
 from litestar import Request, post
@@ -12,6 +13,8 @@ from registry_core.problems import invalid
 from hallmark_scanner.advisories import AdvisoryError, parse_advisory
 from hallmark_scanner.history import AdvisoryHistory
 
+CLOCK_SKEW = timedelta(minutes=5)
+
 
 @post("/v1/advisories", action="advise", request_max_body_size=EVIDENCE_LIMIT)
 async def publish_advisory(request: Request[Any, Any, Any], caller: Caller) -> dict[str, Any]:
@@ -21,6 +24,8 @@ async def publish_advisory(request: Request[Any, Any, Any], caller: Caller) -> d
         advisory = parse_advisory(raw)
     except AdvisoryError as error:
         raise invalid(error.message, error.fix, field=error.pointer, schema="OSV 1.7") from error
+    if advisory.modified > caller.platform.clock() + CLOCK_SKEW:
+        raise invalid("modified lies in the future: no later correction would count", field="/modified")
     digest = await caller.platform.objects.put(raw)
     packages = {(a.package.ecosystem, a.package.name) for a in advisory.affected if a.package}
     published = AdvisoryPublished(

@@ -20,7 +20,7 @@ PICKLE_THAT_RUNS = b"cos\nsystem\n(Vecho never\ntR."
 async def api(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
     alone = settings.model_copy(update={"kafka_bootstrap": ""})
     async with running(alone, [ledger.build, ingestion.build, scanner.build]) as (platform, services):
-        token = await token_of(platform, "ci", "contributor")
+        token = await token_of(platform, "ci", "contributor", "manager")
         async with http(platform, services, token) as client:
             yield client
 
@@ -72,6 +72,21 @@ async def test_an_advisory_known_before_is_found_in_a_new_sbom(api: httpx.AsyncC
     await until(lambda: vulnerabilities(api))
     (found,) = (await state(api))["vulnerabilities"]
     assert (found["severity"], found["fixed_in"], found["score"]) == ("critical", "2.0.0", 9.8)
+
+
+@pytest.mark.parametrize("advisory_first", [True, False])
+async def test_a_component_without_purl_is_found_by_its_name(api: httpx.AsyncClient, advisory_first: bool) -> None:
+    document = sbom(("Demo_Lib", "1.5.0"))
+    del document["components"][0]["purl"]
+    if advisory_first:
+        await api.post("/v1/advisories", json=advisory())
+    await register(api)
+    await api.post(f"/v1/versions/{REF}/evidence?type=sbom", content=json.dumps(document).encode())
+    await until(lambda: matched(api, 1))
+    if not advisory_first:
+        await api.post("/v1/advisories", json=advisory())
+    await until(lambda: vulnerabilities(api))
+    assert await vulnerabilities(api) == ["Demo_Lib"]
 
 
 async def test_a_new_advisory_finds_the_versions_it_affects(api: httpx.AsyncClient) -> None:

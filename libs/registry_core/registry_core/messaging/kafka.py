@@ -32,7 +32,7 @@ class Profile:
 
 PROFILES = {
     # InitProducerId fails on Tansu; new data does not wake a waiting fetch; joins take half a session.
-    "tansu": Profile(False, 2_000, 500, 15, 5_000, 10_000),
+    "tansu": Profile(False, 2_000, 500, 40, 5_000, 10_000),
     "kafka": Profile(True, 10_000, 3_000, 500, 15_000, None),
 }
 

@@ -25,7 +25,7 @@ from registry_core.store.postgres import TRANSIENT, Pool
 
 log = structlog.get_logger()
 
-STUCK_SECONDS = 5.0
+STUCK_SECONDS = 2.0
 """A partition that is behind and does not move for so long is taken by whoever sees it: the watermark allows one."""
 
 
