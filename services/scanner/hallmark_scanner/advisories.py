@@ -7,14 +7,24 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from packageurl import PackageURL
 from registry_core.values import Severity
 
-from hallmark_scanner.osv import Advisory, AdvisoryError, Affected, Range, parse_advisory
+from hallmark_scanner.osv import MAX_TEXT, Advisory, AdvisoryError, Affected, Range, parse_advisory
 from hallmark_scanner.sbom import Component
 from hallmark_scanner.severities import rate
-from hallmark_scanner.versions import Order, order_of, package_key, purl_key, semantic
+from hallmark_scanner.versions import Order, bare_key, order_of, package_key, purl_key, semantic
 
-__all__ = ["Advisory", "AdvisoryError", "Match", "affected", "component_key", "package_key", "parse_advisory"]
+__all__ = [
+    "Advisory",
+    "AdvisoryError",
+    "Match",
+    "affected",
+    "component_key",
+    "lookup_key",
+    "package_key",
+    "parse_advisory",
+]
 
 _START = "0"
 _NO_LIMIT = "*"
@@ -43,6 +53,11 @@ def component_key(component: Component) -> str | None:
     return purl_key(component.purl) if component.purl else None
 
 
+def lookup_key(component: Component) -> str:
+    """The key a component is indexed by: its package, or its bare name where the ecosystem is not known."""
+    return component_key(component) or bare_key(component.name)
+
+
 def affected(advisory: Advisory, component: Component) -> Match | None:
     """Match by package and version; None where it is not about the component, or is withdrawn."""
     if advisory.withdrawn is not None:
@@ -61,23 +76,43 @@ def _names(entry: Affected, component: Component) -> bool:
     if entry.package is None:
         return False
     key = package_key(entry.package.ecosystem, entry.package.name)
-    if component.purl is None:
-        return key == package_key(entry.package.ecosystem, component.name)
+    if _is_homeless(component):
+        return bare_key(component.name) == bare_key(entry.package.name)
     mine = component_key(component)
     if mine is not None:
         return mine == key
-    return entry.package.purl is not None and component.purl.split("@")[0].split("?")[0] == entry.package.purl
+    return entry.package.purl is not None and _unversioned(component.purl) == entry.package.purl
+
+
+def _unversioned(purl: str | None) -> str:
+    return (purl or "").split("@")[0].split("?")[0]
 
 
 def _is_affected(entry: Affected, component: Component) -> bool | None:
     """True, False, or None for unknown."""
-    if component.purl is None or component.version is None or entry.package is None:
+    if _is_homeless(component) or component.version is None or entry.package is None:
         return None
-    version, order = component.version, order_of(entry.package.ecosystem)
+    order = order_of(entry.package.ecosystem)
+    answers = {_is_version_affected(entry, version, order) for version in _versions(component)}
+    return answers.pop() if len(answers) == 1 else None
+
+
+def _is_version_affected(entry: Affected, version: str, order: Order | None) -> bool | None:
     answers = list(_answers(entry, version, order))
     if True in answers:
         return True
     return None if None in answers or not answers else False
+
+
+def _is_homeless(component: Component) -> bool:
+    """Whether the SBOM does not say which ecosystem the component is from."""
+    return component.purl is None or PackageURL.from_string(component.purl).type == "generic"
+
+
+def _versions(component: Component) -> set[str]:
+    """The version field and the purl's version, which an SBOM may give differently; then neither can be trusted."""
+    stated = PackageURL.from_string(component.purl).version if component.purl else None
+    return {version for version in (component.version, stated) if version}
 
 
 def _answers(entry: Affected, version: str, order: Order | None) -> Iterator[bool | None]:
@@ -133,7 +168,9 @@ def _events(item: Range, order: Order | None) -> list[tuple[str, Any]] | None:
 
 
 def _ordered(order: Order | None, version: str) -> Any:
-    """A comparable version; None where the order is unknown or does not know the version."""
+    """A comparable version; None where the order is unknown or does not know the version, or it is no sane one."""
+    if len(version) > MAX_TEXT:
+        return None
     try:
         return order(version) if order is not None else None
     except Exception:
@@ -158,8 +195,10 @@ def _match(advisory: Advisory, entry: Affected, component: Component, status: Li
 def _reason(component: Component, status: str) -> str:
     if status == "affected":
         return f"version {component.version} is in an affected range"
-    if component.purl is None:
-        return "the SBOM gives no purl, so its ecosystem is not known; add the purl"
+    if _is_homeless(component):
+        return "the SBOM gives no purl with an ecosystem, so its package is not known; add the purl"
+    if len(_versions(component)) > 1:
+        return f"the SBOM gives it the versions {' and '.join(sorted(_versions(component)))}; correct the SBOM"
     return f"version {component.version} cannot be compared with the advisory's ranges; check it by hand"
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from registry_core.store.postgres import Pool
 
-from hallmark_scanner.advisories import Advisory, component_key, parse_advisory
+from hallmark_scanner.advisories import Advisory, lookup_key, parse_advisory
 from hallmark_scanner.sbom import Component
-from hallmark_scanner.versions import package_key
+from hallmark_scanner.versions import bare_key, package_key
 
 DDL = """
 create table if not exists work.scanner_components (
@@ -42,10 +42,7 @@ class Use:
 
 async def replace_components(pool: Pool, ref: str, sbom_digest: str, components: Sequence[Component]) -> None:
     """The version's components are now these."""
-    rows = [
-        (ref, sbom_digest, component_key(c) or f"/{c.name.lower()}", c.name, c.version, c.purl, c.type)
-        for c in components
-    ]
+    rows = [(ref, sbom_digest, lookup_key(c), c.name, c.version, c.purl, c.type) for c in components]
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute("delete from work.scanner_components where ref = $1", ref)
         await connection.copy_records_to_table(
@@ -56,7 +53,9 @@ async def replace_components(pool: Pool, ref: str, sbom_digest: str, components:
 
 async def put_advisory(pool: Pool, advisory: Advisory, document: bytes) -> None:
     """Keep the newest document of an advisory, and index the packages it names."""
-    keys = sorted({package_key(a.package.ecosystem, a.package.name) for a in advisory.affected if a.package})
+    packages = [entry.package for entry in advisory.affected if entry.package]
+    # By bare name as well: a component without an ecosystem is looked up by that alone.
+    keys = sorted({key for p in packages for key in (package_key(p.ecosystem, p.name), bare_key(p.name))})
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
             """insert into work.scanner_advisories values ($1, $2)
@@ -73,7 +72,7 @@ async def advisories_about(pool: Pool, components: Sequence[Component]) -> list[
     rows = await pool.fetch(
         """select document from work.scanner_advisories where advisory in
              (select advisory from work.scanner_advisory_packages where package = any($1))""",
-        sorted({key for component in components if (key := component_key(component))}),
+        sorted({lookup_key(component) for component in components}),
     )
     return [parse_advisory(row["document"]) for row in rows]
 

@@ -1,5 +1,6 @@
 """The scanner's work: artifacts in a sandbox, SBOMs against advisories, provenance against trusted keys."""
 
+import asyncio
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,12 +24,12 @@ from registry_core.store.postgres import Pool
 from registry_core.version import Version
 
 from hallmark_scanner import index
-from hallmark_scanner.advisories import Match, affected, parse_advisory
+from hallmark_scanner.advisories import Advisory, Match, affected, parse_advisory
 from hallmark_scanner.artifacts import SCANNER
 from hallmark_scanner.handlers import MATCH_ADVISORY, MATCH_SBOM, SCAN, VERIFY_PROVENANCE
 from hallmark_scanner.provenance import verify_provenance
 from hallmark_scanner.sandbox import scan_in_sandbox
-from hallmark_scanner.sbom import SbomError, read_sbom
+from hallmark_scanner.sbom import Component, SbomError, read_sbom
 
 MOST_FINDINGS = 100
 """Findings of one file that go into its event; a file with more is malicious or for review anyhow."""
@@ -73,7 +74,7 @@ class ScannerJobs:
             return [Emit(ref, [_unreadable(ref, digest, error)])]
         await index.replace_components(self.pool, ref, digest, sbom.components)
         advisories = await index.advisories_about(self.pool, sbom.components)
-        matches = [match for c in sbom.components for a in advisories if (match := affected(a, c))]
+        matches = await asyncio.to_thread(_matches, advisories, sbom.components)
         version = await load(reader, Version(), ref)
         outcome = DependenciesScanned(
             ref=ref, sbom_digest=digest, format=f"{sbom.format} {sbom.spec_version}", components=len(sbom.components),
@@ -86,10 +87,9 @@ class ScannerJobs:
         document = await self.objects.get(payload["digest"])
         advisory = parse_advisory(document)
         await index.put_advisory(self.pool, advisory, document)
+        used = await index.users_of(self.pool, advisory.id)
         effects: list[Effect] = []
-        for ref, group in _by_ref(await index.users_of(self.pool, advisory.id)):
-            uses = list(group)
-            matches = [(use.sbom_digest, match) for use in uses if (match := affected(advisory, use.component))]
+        for ref, uses, matches in await asyncio.to_thread(_matches_by_ref, advisory, used):
             effects += [_found(ref, sbom_digest, match) for sbom_digest, match in matches]
             if len(matches) < len(uses):
                 version = await load(reader, Version(), ref)
@@ -119,8 +119,21 @@ def _unreadable(ref: str, digest: str, error: SbomError) -> DependenciesScanned:
     )
 
 
-def _by_ref(uses: Sequence[index.Use]) -> Iterable[tuple[str, Iterable[index.Use]]]:
-    return groupby(sorted(uses, key=lambda use: use.ref), key=lambda use: use.ref)
+def _matches(advisories: Sequence[Advisory], components: Sequence[Component]) -> list[Match]:
+    """Runs in a thread: comparing versions takes time that other requests must not wait for."""
+    return [match for component in components for a in advisories if (match := affected(a, component))]
+
+
+def _matches_by_ref(
+    advisory: Advisory, uses: Sequence[index.Use]
+) -> list[tuple[str, list[index.Use], list[tuple[str, Match]]]]:
+    """Each version's uses of the named packages, and those that match with the SBOM they stand in. In a thread, too."""
+    by_ref = groupby(sorted(uses, key=lambda use: use.ref), key=lambda use: use.ref)
+    groups = [(ref, list(group)) for ref, group in by_ref]
+    return [
+        (ref, group, [(use.sbom_digest, match) for use in group if (match := affected(advisory, use.component))])
+        for ref, group in groups
+    ]
 
 
 def _found(ref: str, sbom_digest: str, match: Match) -> Emit:

@@ -6,6 +6,11 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError, model_validator
 
 MAX_BYTES = 16 * 1024 * 1024
+MAX_TEXT = 128
+"""Characters of a version or id. Ordering a version may take time that grows with the square of its length."""
+MAX_NAME = 512
+MAX_STATEMENTS = 20_000
+"""Affected entries, range events and listed versions of one advisory together."""
 
 T = TypeVar("T")
 
@@ -29,7 +34,8 @@ def _absent_if_null(value: object) -> object:
 
 
 Time = Annotated[datetime, BeforeValidator(_in_utc)]
-Text = Annotated[str, StringConstraints(min_length=1)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME)]
 Many = Annotated[tuple[T, ...], BeforeValidator(_absent_if_null)]
 
 
@@ -76,7 +82,7 @@ class SeverityScore(_Osv):
 
 class Package(_Osv):
     ecosystem: Text
-    name: Text
+    name: Name
     purl: str | None = None
 
 
@@ -106,9 +112,27 @@ def parse_advisory(raw: bytes) -> Advisory:
     """Read one advisory. Raises AdvisoryError at the first thing that is wrong."""
     if len(raw) > MAX_BYTES:
         raise AdvisoryError("", f"has {len(raw)} bytes", f"Send one advisory of at most {MAX_BYTES} bytes")
+    advisory = _validated(raw)
+    _check_extent(advisory)
+    return advisory
+
+
+def _validated(raw: bytes) -> Advisory:
     try:
         return Advisory.model_validate_json(raw)
     except ValidationError as invalid:
         error = invalid.errors(include_url=False, include_input=False)[0]
     pointer = "".join(f"/{part}" for part in error["loc"])
     raise AdvisoryError(pointer, error["msg"][:300], "Correct it as the OSV schema 1.7 says and import it again")
+
+
+def _check_extent(advisory: Advisory) -> None:
+    """Each statement is compared with every component that it may be about."""
+    total = 0
+    for index, entry in enumerate(advisory.affected):
+        total += 1 + len(entry.versions) + sum(1 + len(item.events) for item in entry.ranges)
+        if total > MAX_STATEMENTS:
+            message = f"the advisory lists more than {MAX_STATEMENTS} ranges, events and versions up to here"
+            raise AdvisoryError(
+                f"/affected/{index}", message, "Give ranges in place of versions, or split the advisory"
+            )

@@ -77,6 +77,11 @@ def package_key(ecosystem: str, name: str) -> str:
     return f"{family}/{name}"
 
 
+def bare_key(name: str) -> str:
+    """The key of a name whose ecosystem is not known: the most forgiving spelling of any, under no ecosystem."""
+    return "/" + re.sub(r"[-_.]+", "-", name).lower()
+
+
 def purl_key(purl: str) -> str | None:
     """The `package_key` of what a package URL names; None where OSV has no ecosystem for its type."""
     try:

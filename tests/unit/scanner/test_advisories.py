@@ -4,8 +4,9 @@ import json
 from typing import Any
 
 import pytest
-from hallmark_scanner.advisories import AdvisoryError, affected, component_key, package_key, parse_advisory
+from hallmark_scanner.advisories import AdvisoryError, affected, component_key, lookup_key, package_key, parse_advisory
 from hallmark_scanner.sbom import Component
+from hallmark_scanner.versions import bare_key
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_core.values import Severity
@@ -167,6 +168,49 @@ def test_a_malformed_advisory_is_refused_at_its_place(document: Any, pointer: st
         parse(document)
     assert refused.value.pointer == pointer
     assert refused.value.fix
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer"),
+    [
+        ({**osv(), "id": "T" * 129}, "/id"),
+        (osv({"introduced": "0"}, aliases=["A" * 129]), "/aliases/0"),
+        (osv({"introduced": "0"}, entry={"versions": ["1" * 129]}), "/affected/0/versions/0"),
+        (osv({"introduced": "0"}, {"fixed": "1" * 129}), "/affected/0/ranges/0/events/1/fixed"),
+        (osv({"introduced": "0"}, entry={"versions": ["1"] * 20_000}), "/affected/0"),
+    ],
+)
+def test_an_advisory_beyond_its_bounds_is_refused_at_its_place(document: Any, pointer: str):
+    with pytest.raises(AdvisoryError) as refused:
+        parse(document)
+    assert refused.value.pointer == pointer
+
+
+def test_an_advisory_of_many_versions_is_taken():
+    assert status(osv(entry={"versions": [f"{n}.0" for n in range(15_000)]}), "14999") == "affected"
+
+
+def test_a_component_version_of_absurd_length_is_unknown():
+    assert status(osv({"introduced": "0"}, {"fixed": "2.0"}), "1" + ".0" * 50_000) == "unknown"
+
+
+@pytest.mark.parametrize("purl", [None, "pkg:generic/Demo_Pkg@1.0"])
+def test_a_component_of_no_ecosystem_is_looked_up_by_bare_name(purl: str | None):
+    nameless = Component("Demo_Pkg", "1.0", purl, "library")
+    assert lookup_key(nameless) == bare_key("demo.pkg")
+    match = affected(parse(osv({"introduced": "0"}, ecosystem="npm")), nameless)
+    assert match is not None
+    assert (match.status, match.fixed_in) == ("unknown", None)
+
+
+@pytest.mark.parametrize(
+    ("version", "in_purl", "expected"),
+    [("9.9", "1.0", "unknown"), ("1.0", "9.9", "unknown"), ("1.0", "1.5", "affected"), ("9.9", "9.8", None)],
+)
+def test_two_versions_of_one_component_are_both_compared(version: str, in_purl: str, expected: str | None):
+    advisory = parse(osv({"introduced": "0"}, {"fixed": "2.0"}))
+    match = affected(advisory, Component("demo-pkg", version, f"pkg:pypi/demo-pkg@{in_purl}", "library"))
+    assert (match.status if match else None) == expected
 
 
 def test_keys_are_normalised():

@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import struct
+import time
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable
@@ -257,14 +258,14 @@ def test_what_safetensors_refuses_is_never_clean(tmp_path_factory: pytest.TempPa
         assert report.verdict != "clean"
 
 
-def gguf_file(*, data: bytes = bytes(32), template: str = "{{ messages }}", kind: int = 0) -> bytes:
+def gguf_file(*, data: bytes = bytes(32), template: str = "{{ messages }}", kind: int = 0, count: int = 8) -> bytes:
     def text(value: str) -> bytes:
         return struct.pack("<Q", len(value)) + value.encode()
 
     pairs = text("general.name") + struct.pack("<I", 8) + text("m")
     pairs += text("tokenizer.chat_template") + struct.pack("<I", 8) + text(template)
     pairs += text("tokens") + struct.pack("<IIQ", 9, 8, 2) + text("a") + text("b")
-    tensor = text("w") + struct.pack("<IQIQ", 1, 8, kind, 0)
+    tensor = text("w") + struct.pack("<IQIQ", 1, count, kind, 0)
     head = b"GGUF" + struct.pack("<IQQ", 3, 1, 3) + pairs + tensor
     return head + bytes(-len(head) % 32) + data
 
@@ -290,7 +291,23 @@ def test_gguf_is_clean_only_where_it_is_understood(data: bytes, verdict: str, tm
         ("config.json", '{"auto_map": {"AutoModel": "modeling.Net"}}', "remote-code"),
         ("config.json", '{"a": [{"trust_remote_c\\u006fde": true}]}', "remote-code"),
         ("README.md", "from_pretrained(x, trust_remote_code=True)", "remote-code"),
-        ("config.yaml", "a: !!python/object/apply:os.system [x]", "yaml-object-tag"),
+        ("config.yaml", "a: !!python/tuple [x]", "yaml-object-tag"),
+        ("config.yaml", "- !model {a: 1}", "yaml-object-tag"),
+        ("config.txt", "a: !model {a: 1}", "yaml-object-tag"),
+        ("config", "%TAG ! tag:example.org,2026:\n---\na: b", "yaml-object-tag"),
+        ("config.json", '{"layers": [{"class_name": "Lambda"}]}', "keras-lambda"),
+        ("model.yaml", "class_name: Lambda", "keras-lambda"),
+        ("tokenizer_config.json", '{"chat_template": "{{ x.__class__ }}"}', "template-code"),
+        ("tokenizer_config.json", '{"chat_template": [{"template": "{{ x.__globals__ }}"}]}', "template-code"),
+        ("chat_template.jinja", "{{ x | attr('a') }}", "template-code"),
+        ("chat_template.jinja", "{%- import 'x' as y %}", "template-code"),
+        ("MLmodel", "flavors:\n  python_function:\n    loader_module: evil", "remote-code"),
+        ("notes.txt", "-----BEGIN RSA PRIVATE KEY-----\nMIIE", "private-key"),
+        ("page.htm", "<p>", "program-code"),
+        ("run.pyw", "x", "program-code"),
+        ("run.bash", "x", "program-code"),
+        ("run.mjs", "x", "program-code"),
+        ("run.vbs", "x", "program-code"),
         ("modeling.py", "x = 1", "program-code"),
         ("run", "#!/bin/sh\n", "program-code"),
         ("config.json", "{", "text-malformed"),
@@ -306,11 +323,72 @@ def test_a_text_that_leads_to_code_or_is_none_is_for_review(name: str, text: str
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "a: !!python/object/apply:os.system [x]",
+        "!<tag:yaml.org,2002:python/object/apply:os.system> [x]",
+        "!<tag:yaml.org,2002:%70ython/object/apply:os.system> [x]",
+        "%TAG ! tag:yaml.org,2002:python/\n---\n!object/apply:os.system [x]",
+        "%TAG !e! tag:yaml.org,2002:py\n---\n!e!thon/object/apply:os.system [x]",
+    ],
+)
+@pytest.mark.parametrize("name", ["config.yaml", "config.txt", "config"])
+def test_a_yaml_tag_for_a_python_object_is_malicious(name: str, text: str, tmp_path: Path):
+    assert scan(text.encode(), tmp_path, name).verdict == "malicious"
+
+
+def _in_npy(data: bytes) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.frombuffer(data, "u1"))
+    return buffer.getvalue()
+
+
+def _in_safetensors(data: bytes) -> bytes:
+    return safetensors.numpy.save({"a": np.frombuffer(data, "u1")})
+
+
+def _in_gguf(data: bytes) -> bytes:
+    return gguf_file(data=data, kind=24, count=len(data))
+
+
+@pytest.mark.parametrize("hide", [_in_npy, _in_safetensors, _in_gguf])
+def test_an_archive_hidden_in_a_tensor_is_found_and_scanned(hide: Callable[[bytes], bytes], tmp_path: Path):
+    gadget = b"cos\nsystem\n(S'true'\ntR."
+    harmless, harmful = (scan(hide(_zip(entry)), tmp_path, "model") for entry in (("a.txt", b"x"), ("a.pkl", gadget)))
+    assert (harmless.verdict, harmful.verdict) == ("review", "malicious")
+    assert "hidden-archive" in rules(harmless) & rules(harmful)
+    assert "hidden-archive" in rules(scan(hide(_zip(("a.txt", b"x")) + bytes(65_000)), tmp_path, "model"))
+
+
+@pytest.mark.parametrize("hide", [_in_npy, _in_safetensors, _in_gguf])
+def test_a_tensor_with_the_signature_alone_is_clean(hide: Callable[[bytes], bytes], tmp_path: Path):
+    assert scan(hide(b"PK\5\6" + b"\xfe" * 60), tmp_path, "model").verdict == "clean"
+
+
+@pytest.mark.parametrize(
     ("name", "text"),
-    [("config.json", '{"trust_remote_code": false}'), ("README.md", "# Card\n"), ("LICENSE", "Apache"), ("x.txt", "")],
+    [
+        ("vocab.txt", "!\n!!\n!!!\n![\n!=\n!foo\n<!--\n"),
+        ("data.yaml", "a: !!str 1\nb: what! !\n# hello!"),
+        ("chat_template.jinja", "{% for m in messages %}{{ m['content'] }} IMPORTANT{% endfor %}"),
+        ("README.md", "![alt](x.png) `import x` <!-- note -->"),
+        ("config.json", '{"trust_remote_code": false}'),
+        ("README.md", "# Card\n"),
+        ("LICENSE", "Apache"),
+        ("x.txt", ""),
+    ],
 )
 def test_plain_text_is_clean(name: str, text: str, tmp_path: Path):
     assert scan(text.encode(), tmp_path, name).verdict == "clean"
+
+
+@pytest.mark.parametrize(
+    "flood", ["[!<", "-!a", "!!a/", "%TAG !a! b\n", "{% ", "-----BEGIN ", "a: !b\n", "class_name "]
+)
+def test_a_flood_of_what_looks_like_a_finding_takes_one_pass(flood: str, tmp_path: Path):
+    started = time.process_time()
+    scan((flood * 200_000).encode(), tmp_path, "a.yaml")
+    assert time.process_time() - started < 10
 
 
 def test_the_digest_is_that_of_the_whole_file(tmp_path: Path):

@@ -7,6 +7,7 @@ from hallmark_scanner.readers.safetensors import looks_like_safetensors, scan_sa
 from hallmark_scanner.readers.scan import Scan
 from hallmark_scanner.readers.sources import COMPRESSIONS, Source, decompressed
 from hallmark_scanner.readers.texts import is_text, scan_text
+from hallmark_scanner.readers.zips import ends_as_zip
 
 _HEAD = 512
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")
@@ -31,10 +32,19 @@ def scan_source(source: Source, scan: Scan, depth: int = 0) -> str:
     head = source.head(_HEAD)
     if not head:
         return "empty"
+    if head.startswith(_ZIP) and not looks_like_safetensors(head, source.size):
+        return _scan_zip(source, scan, depth)
+    file_format = _scan_by_head(source, head, scan)
+    if ends_as_zip(source):
+        # Zip readers look at the end of a file, so they open this one whatever it starts with.
+        scan.note("hidden-archive", source.name, f"is readable as {file_format} and as a zip archive")
+        _scan_zip(source, scan, depth)
+    return file_format
+
+
+def _scan_by_head(source: Source, head: bytes, scan: Scan) -> str:
     if looks_like_safetensors(head, source.size):
         return _unless_pickle(source, scan, scan_safetensors(source, scan))
-    if head.startswith(_ZIP):
-        return _scan_zip(source, scan, depth)
     if head.startswith(arrays.MAGIC):
         return arrays.scan_npy(source, scan)
     if head.startswith(gguf.MAGIC):

@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 from hallmark_scanner.readers.scan import Scan, UnreadableError
 from hallmark_scanner.readers.sources import Source
+from hallmark_scanner.readers.templates import reaches_out
 
 MAGIC = b"GGUF"
 _VERSIONS = (2, 3)
@@ -63,7 +64,7 @@ def _check(reader: _Reader, source: Source, scan: Scan) -> None:
         key, value = reader.text(), _value(reader, reader.number("I"))
         if key == "general.alignment" and isinstance(value, int) and 0 < value <= 1 << 20:
             alignment = value
-        if "chat_template" in key and isinstance(value, str) and "__" in value:
+        if "chat_template" in key and isinstance(value, str) and reaches_out(value):
             scan.note("gguf-template-code", source.name, f"{key} reaches for Python internals")
     extents = sorted(_tensor(reader) for _ in range(tensors))
     start = -(-reader.position // alignment) * alignment if tensors else reader.position

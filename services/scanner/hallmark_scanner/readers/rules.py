@@ -32,6 +32,7 @@ RULES: dict[str, Rule] = {
     "pickle-unreadable": Rule("medium", _AGAIN, complete=False),
     "trailing-bytes": Rule("medium", f"Data follows where the format ends. {_AGAIN}", complete=False),
     "hidden-pickle": Rule("high", f"The file is readable as another format and as a pickle. {_AGAIN}"),
+    "hidden-archive": Rule("high", f"The file is readable as another format and as a zip archive. {_AGAIN}"),
     "compressed-unreadable": Rule("medium", _AGAIN, complete=False),
     "limit-exceeded": Rule(
         "medium",
@@ -56,8 +57,14 @@ RULES: dict[str, Rule] = {
         "medium", "Have a reviewer check the file, or register the safetensors it was made from.", complete=False
     ),
     "gguf-template-code": Rule("high", "Remove Python internals (`__`) from the chat template."),
-    "remote-code": Rule("high", "Remove auto_map and trust_remote_code and register a model that needs no own code."),
-    "yaml-object-tag": Rule("high", "Remove the !!python tags; read the file with a safe loader."),
+    "template-code": Rule("high", "Remove Python internals (`__`), attr and imports from the chat template."),
+    "keras-lambda": Rule("high", f"A Lambda layer is code that runs with the model; replace it by a layer. {_SAFER}"),
+    "private-key": Rule("high", "Remove the private key, and replace it wherever it was in use."),
+    "remote-code": Rule(
+        "high", "Remove auto_map, trust_remote_code or loader_module; register a model that needs no code."
+    ),
+    "yaml-object-tag": Rule("high", "Remove tags other than the core ones; read the file with a safe loader."),
+    "yaml-python-object": Rule("critical", "Do not load this file with an unsafe loader. Find out who made it."),
     "program-code": Rule("medium", "Register code as a code asset, apart from the model, and have it reviewed."),
     "text-malformed": Rule("low", "Mend the file so that it parses, and upload it again.", complete=False),
     "format-not-understood": Rule("medium", f"Have a reviewer check the file. {_SAFER}", complete=False),

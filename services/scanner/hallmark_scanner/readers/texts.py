@@ -9,23 +9,35 @@ from typing import Any
 
 from hallmark_scanner.readers.scan import Scan
 from hallmark_scanner.readers.sources import Source
+from hallmark_scanner.readers.templates import reaches_out
+from hallmark_scanner.readers.yaml_tags import note_tags
 
 _CODE = frozenset(
     {
+        ".bash",
         ".bat",
         ".c",
+        ".cjs",
+        ".cmd",
         ".cpp",
+        ".csh",
         ".cu",
         ".dll",
+        ".fish",
+        ".htm",
         ".html",
         ".ipynb",
         ".js",
+        ".jsx",
         ".lua",
+        ".mjs",
         ".php",
         ".pl",
         ".ps1",
+        ".psm1",
         ".py",
         ".pyi",
+        ".pyw",
         ".pyx",
         ".r",
         ".rb",
@@ -33,11 +45,21 @@ _CODE = frozenset(
         ".so",
         ".svg",
         ".ts",
+        ".tsx",
+        ".vbs",
+        ".xhtml",
+        ".zsh",
     }
 )
 _YAML = frozenset({".yaml", ".yml"})
+_TEMPLATES = frozenset({".j2", ".jinja", ".jinja2"})
+_LAMBDAS = ("Lambda", "__lambda__")
 _CHUNK = 1024 * 1024
-_REMOTE_CODE = re.compile(r"auto_map|trust_remote_code[\"']?\s*[:=]\s*[\"']?(?!false|null|none|0)", re.IGNORECASE)
+_REMOTE_CODE = re.compile(
+    r"auto_map|loader_module[\"']?\s*:|trust_remote_code[\"']?\s*[:=]\s*[\"']?(?!false|null|none|0)", re.IGNORECASE
+)
+_LAMBDA = re.compile(r"class_name[\"']?\s*:\s*[\"']?(?:Lambda|__lambda__)\b")
+_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----")
 
 
 def is_text(source: Source) -> bool:
@@ -62,21 +84,35 @@ def scan_text(source: Source, scan: Scan) -> str:
         scan.note("limit-exceeded", source.name, f"is a text of more than {scan.limits.text_bytes} bytes")
         return "text"
     text = source.open().read().decode("utf-8")
+    if _PRIVATE_KEY.search(text):
+        scan.note("private-key", source.name, "holds a private key")
     if suffix in _CODE or text.startswith("#!"):
         scan.note("program-code", source.name, "is program code")
         return "code"
+    if suffix in _TEMPLATES:
+        _note_template(text, source, scan)
     if suffix == ".json" or text.lstrip()[:1] in ("{", "["):
         return _scan_json(text, source, scan, must_parse=suffix == ".json")
-    _scan_plain(text, source, scan, yaml=suffix in _YAML)
+    _scan_plain(text, source, scan)
     return "text"
 
 
-def _scan_plain(text: str, source: Source, scan: Scan, *, yaml: bool = False) -> None:
+def _scan_plain(text: str, source: Source, scan: Scan) -> None:
+    path = PurePosixPath(source.name.rpartition("!")[2])
+    yaml = path.suffix.lower() in _YAML or path.name == "MLmodel"
     found = _REMOTE_CODE.search(text)
     if found:
         scan.note("remote-code", source.name, f"says {found[0]!r}")
-    if yaml and "!!python/" in text:
-        scan.note("yaml-object-tag", source.name, "holds a !!python tag, which an unsafe loader obeys")
+    if _LAMBDA.search(text):
+        scan.note("keras-lambda", source.name, "names a Lambda layer")
+    if yaml and "chat_template" in text:
+        _note_template(text, source, scan)
+    note_tags(text, source.name, scan, yaml=yaml)
+
+
+def _note_template(template: str, source: Source, scan: Scan) -> None:
+    if reaches_out(template):
+        scan.note("template-code", source.name, "its template reaches for Python internals or other files")
 
 
 def _scan_json(text: str, source: Source, scan: Scan, *, must_parse: bool) -> str:
@@ -88,9 +124,18 @@ def _scan_json(text: str, source: Source, scan: Scan, *, must_parse: bool) -> st
         _scan_plain(text, source, scan)
         return "json" if must_parse else "text"
     for key, value in _members(document):
-        if key == "auto_map" or (key == "trust_remote_code" and value not in (False, None)):
-            scan.note("remote-code", source.name, f"sets {key}, which makes the loader run the model's own code")
+        _judge_member(key, value, source, scan)
     return "json"
+
+
+def _judge_member(key: str, value: Any, source: Source, scan: Scan) -> None:
+    if key in ("auto_map", "loader_module") or (key == "trust_remote_code" and value not in (False, None)):
+        scan.note("remote-code", source.name, f"sets {key}, which makes the loader run the model's own code")
+    if key == "class_name" and value in _LAMBDAS:
+        scan.note("keras-lambda", source.name, "holds a Lambda layer")
+    if "chat_template" in key:
+        for template in _strings(value):
+            _note_template(template, source, scan)
 
 
 def _members(document: Any) -> Iterator[tuple[str, Any]]:
@@ -102,3 +147,14 @@ def _members(document: Any) -> Iterator[tuple[str, Any]]:
             waiting.extend(value.values())
         elif isinstance(value, list):
             waiting.extend(value)
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """A template stands alone or in a list of named ones."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, str):
+            yield inner
+        elif isinstance(inner, dict | list):
+            waiting.extend(inner.values() if isinstance(inner, dict) else inner)

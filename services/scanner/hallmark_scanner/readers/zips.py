@@ -22,6 +22,10 @@ _ENCRYPTED, _DESCRIPTOR, _UTF8 = 0x1, 0x8, 0x800
 _UNSTATED = (0, 0xFFFFFFFF)
 """Sizes that follow in a descriptor or in the zip64 extra field."""
 _DESCRIPTOR_SIZES = (0, 12, 16, 20, 24)
+_END = struct.Struct("<4s4H2IH")
+_END_SIGNATURE = b"PK\x05\x06"
+_TAIL = 72 * 1024
+"""Where zip readers look for the end record: behind it a comment of 64 KiB, and some search a buffer further."""
 _CHUNK = 1024 * 1024
 _ZIP_ERRORS = (
     zipfile.BadZipFile,
@@ -68,6 +72,22 @@ def read_entries(source: Source, scan: Scan) -> list[Entry]:
         _entry(source, info, extent, scan) for info, extent in zip(infos, extents, strict=True) if extent is not None
     )
     return [entry for entry in opened if entry is not None]
+
+
+def ends_as_zip(source: Source) -> bool:
+    """Whether a zip reader would find an end record in a file of another format, with room for its directory."""
+    start = max(0, source.size - _TAIL)
+    stream = source.open()
+    stream.seek(start)
+    tail = stream.read(_TAIL)
+    position = tail.find(_END_SIGNATURE)
+    while 0 <= position <= len(tail) - _END.size:
+        # Counts, disk numbers and the comment's length are not compared: zipfile passes over them, too.
+        size = _END.unpack_from(tail, position)[5]
+        if size <= start + position or size in _UNSTATED:
+            return True
+        position = tail.find(_END_SIGNATURE, position + 1)
+    return False
 
 
 def _note_names(infos: list[zipfile.ZipInfo], where: str, scan: Scan) -> None:
