@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from random import Random
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import asyncpg
 from faults.cluster import Cluster
@@ -14,6 +14,8 @@ from registry_core.store.postgres import TRANSIENT
 from support import until
 
 T = TypeVar("T")
+MOST_KILLS: Final = 100
+"""In one journey."""
 
 
 async def meanwhile(journey: Awaitable[T], disturbance: Awaitable[None]) -> T:
@@ -31,8 +33,8 @@ async def meanwhile(journey: Awaitable[T], disturbance: Awaitable[None]) -> T:
 
 
 async def kill_at_random(services: Cluster, random: Random) -> None:
-    """SIGKILL for a random service, again and again."""
-    while True:
+    """SIGKILL for a random service, again and again; bounded, so that a slow machine comes to an end, too."""
+    while services.kills.total() < MOST_KILLS:
         await asyncio.sleep(random.uniform(0.2, 1.5))  # the disturbance's own pace: nothing is synchronised by it
         services.kill(random.choice(ALL))
 

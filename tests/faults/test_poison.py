@@ -41,12 +41,13 @@ class Site:
         async with AIOKafkaProducer(bootstrap_servers=self.place.settings.kafka_bootstrap) as producer:
             await producer.send_and_wait(topic, value, key=key, headers=list(headers))
 
-    async def letters(self, topic: str, count: int) -> list[dict[str, Any]]:
-        """Once there are so many."""
-        return await until(lambda: asyncio.to_thread(self._letters, topic, count))
+    async def letters(self, topic: str, count: int, text: str = "") -> list[dict[str, Any]]:
+        """Open ones that hold a text, once there are so many; the newest first."""
+        return await until(lambda: asyncio.to_thread(self._letters, topic, count, text))
 
-    def _letters(self, topic: str, count: int) -> list[dict[str, Any]]:
-        found = [letter for letter in self.client.dead_letters("open") if letter["topic"] == topic]
+    def _letters(self, topic: str, count: int, text: str) -> list[dict[str, Any]]:
+        letters = self.client.dead_letters("open", limit=1000)
+        found = [letter for letter in letters if letter["topic"] == topic and text in letter["text"]]
         return found if len(found) >= count else []
 
     async def at_rest(self) -> None:
@@ -59,7 +60,7 @@ class Site:
             return bool(await owner.fetchval("select true from log.streams where stream_id = $1", ref))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def site(new_place: NewPlace) -> AsyncIterator[Site]:
     place = await new_place()
     async with place.services() as services:
@@ -147,12 +148,12 @@ async def test_forged_records_on_every_registry_topic_have_no_effect(site: Site)
 
 
 async def test_a_letter_is_shown_and_after_a_replay_that_fails_it_is_open_again(site: Site) -> None:
-    await site.send("mlops.events", b"not JSON", [("content-type", b"text/plain")], key=b"k")
-    (letter,) = await site.letters("mlops.events", 1)
+    await site.send("mlops.events", b"shown", [("content-type", b"text/plain")], key=b"k")
+    (letter,) = await site.letters("mlops.events", 1, "shown")
     shown = await asyncio.to_thread(site.client.dead_letter, letter["id"])
-    assert (shown["text"], shown["key"], shown["headers"]) == ("not JSON", "k", {"content-type": "text/plain"})
+    assert (shown["text"], shown["key"], shown["headers"]) == ("shown", "k", {"content-type": "text/plain"})
     await asyncio.to_thread(site.client.replay_dead_letter, letter["id"])
-    (again,) = await site.letters("mlops.events", 1)
+    (again,) = await site.letters("mlops.events", 1, "shown")
     assert again["id"] == letter["id"]
 
 
@@ -163,7 +164,7 @@ async def test_what_a_broken_policy_stopped_goes_on_after_a_replay(site: Site) -
     asked = await asyncio.to_thread(
         site.client.request_promotion, "model:m@1.0.0", {"business_function": "care"}, environment="production"
     )
-    (letter,) = await site.letters("registry.promotions", 1)
+    (letter,) = await site.letters("registry.promotions", 1, "model:m@1.0.0")
     assert letter["consumer"] == "approval"
     await activate_unchecked(site.place, baseline_pack().decode())
     await asyncio.to_thread(site.client.replay_dead_letter, letter["id"])

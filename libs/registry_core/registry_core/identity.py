@@ -24,7 +24,7 @@ ACTIONS: Final[dict[str, frozenset[str]]] = {
     "except:request": frozenset({"contributor", "manager"}),
     "except:grant": frozenset({"manager"}),
     "lifecycle": frozenset({"manager", "admin"}),
-    "advise": frozenset({"contributor", "manager", "admin"}),
+    "advise": frozenset({"manager", "admin"}),
     "audit": frozenset({"auditor", "admin", "manager"}),
     "dead-letters": frozenset({"admin"}),
     "policy": frozenset({"manager"}),

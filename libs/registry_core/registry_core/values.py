@@ -5,20 +5,33 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
-SEMVER = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+_NUMBER = r"(0|[1-9][0-9]*)"
+SEMVER = rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?"
+LONGEST_VERSION = 64
+LONGEST_REF = 200
 _SEGMENT = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
 _REF = re.compile(rf"(?P<kind>model|adapter|prompt|dataset|code):(?P<name>{NAME})@(?P<version>{SEMVER})")
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
-SemVer = Annotated[str, StringConstraints(pattern=f"^{SEMVER}$", max_length=64)]
+SemVer = Annotated[str, StringConstraints(pattern=f"^{SEMVER}$", max_length=LONGEST_VERSION)]
 Digest = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Account = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9.:-]{0,63}$")]
-Ref = Annotated[str, StringConstraints(pattern=f"^{_REF.pattern}$")]
+
+
+def _checked_ref(text: str) -> str:
+    parse_ref(text)
+    return text
+
+
+Ref = Annotated[
+    str, StringConstraints(pattern=f"^{_REF.pattern}$", max_length=LONGEST_REF), AfterValidator(_checked_ref)
+]
 """`kind:name@version`, e.g. `model:credit-risk@1.0.0`; also the id of the version's stream."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 
@@ -37,9 +50,11 @@ class RefParts(NamedTuple):
 
 def parse_ref(ref: str) -> RefParts:
     """Split `kind:name@version`. Raises ValueError that shows the form."""
-    match = _REF.fullmatch(ref)
-    if match is None:
-        raise ValueError(f"{ref!r} is not a version reference; write kind:name@semver, e.g. model:credit-risk@1.0.0")
+    match = _REF.fullmatch(ref) if len(ref) <= LONGEST_REF else None
+    if match is None or len(match["version"]) > LONGEST_VERSION:
+        raise ValueError(
+            f"{ref[:LONGEST_REF]!r} is not a version reference; write kind:name@semver, e.g. model:credit-risk@1.0.0"
+        )
     return RefParts(match["kind"], match["name"], match["version"])
 
 
@@ -98,7 +113,7 @@ class File(Value):
 
     name: Annotated[str, StringConstraints(pattern=rf"^{_SEGMENT}(/{_SEGMENT})*$", max_length=255)]
     digest: Digest
-    size: Annotated[int, Field(ge=0)] | None = None
+    size: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 
 
 class UseContext(Value):
@@ -154,3 +169,19 @@ def content_digest(files: Iterable[File]) -> str:
 def sha256_digest(data: bytes) -> str:
     """`sha256:<hex>` of some bytes."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def storable(value: Any) -> bool:
+    """Whether every text in decoded JSON can be stored: PostgreSQL takes no NUL, UTF-8 no lone surrogate."""
+    rest = [value]
+    while rest:
+        match rest.pop():
+            case str(text):
+                if _UNSTORABLE.search(text):
+                    return False
+            case dict(members):
+                rest.extend(members.keys())
+                rest.extend(members.values())
+            case list(elements):
+                rest.extend(elements)
+    return True

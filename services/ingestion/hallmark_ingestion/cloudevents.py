@@ -1,14 +1,18 @@
 """CloudEvents 1.0 as they come in: structured and binary mode, over HTTP and Kafka."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from registry_core.problems import Problem
+from registry_core.values import storable
 
 SPEC = "CloudEvents 1.0, section 3.1"
+_YEARS = (1970, 9998)
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,9 @@ def from_batch(body: bytes) -> list[CloudEvent]:
 def from_binary(headers: Mapping[str, str], body: bytes, prefix: str) -> CloudEvent:
     """Attributes in headers (`ce-` over HTTP, `ce_` on Kafka), data in the body. Raises Problem."""
     attributes = {k.lower().removeprefix(prefix): v for k, v in headers.items() if k.lower().startswith(prefix)}
+    _check_storable(attributes, "")
+    if b"\\u" in body:
+        _check_storable(_json(body), "")
     return _event(attributes, body, "")
 
 
@@ -64,7 +71,13 @@ def _from_document(document: Any, pointer: str = "") -> CloudEvent:
         raise _malformed("an event is a JSON object", pointer)
     if "data" not in document:
         raise _malformed("the event has no `data`", f"{pointer}/data")
+    _check_storable(document, pointer)
     return _event(document, json.dumps(document["data"]).encode(), pointer)
+
+
+def _check_storable(value: Any, pointer: str) -> None:
+    if not storable(value):
+        raise _malformed("a text holds a NUL or half a surrogate pair", pointer)
 
 
 def _event(attributes: Mapping[str, Any], data: bytes, pointer: str) -> CloudEvent:
@@ -77,7 +90,7 @@ def _event(attributes: Mapping[str, Any], data: bytes, pointer: str) -> CloudEve
     trace = attributes.get("traceparent")
     return CloudEvent(
         attributes["id"], attributes["source"], attributes["type"], data, _time(attributes.get("time"), pointer),
-        trace if isinstance(trace, str) else None,
+        trace if isinstance(trace, str) and _TRACEPARENT.fullmatch(trace) else None,
     )  # fmt: skip
 
 
@@ -87,9 +100,15 @@ def _time(text: Any, pointer: str) -> datetime | None:
     try:
         time = datetime.fromisoformat(text)
     except (TypeError, ValueError) as error:
-        raise _malformed(f"`time` {text!r} is not an RFC 3339 timestamp", f"{pointer}/time") from error
+        raise _malformed(f"`time` {str(text)[:64]!r} is not an RFC 3339 timestamp", f"{pointer}/time") from error
     if time.tzinfo is None:
         raise _malformed("`time` needs an offset, e.g. a trailing Z", f"{pointer}/time")
+    try:
+        time = time.astimezone(UTC)
+    except OverflowError:
+        time = datetime.min.replace(tzinfo=UTC)
+    if not _YEARS[0] <= time.year <= _YEARS[1]:
+        raise _malformed(f"`time` has to be from {_YEARS[0]} to {_YEARS[1]}", f"{pointer}/time")
     return time
 
 

@@ -139,8 +139,14 @@ def _is_newer(ref: str, than: str) -> bool:
 def _precedence(version: str) -> tuple[Any, ...]:
     """Semantic Versioning 2.0.0, section 11: a pre-release comes before its release."""
     core, _, pre = version.split("+", 1)[0].partition("-")
-    identifiers = [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in pre.split(".")] if pre else []
-    return (*map(int, core.split(".")), not pre, identifiers)
+    identifiers = [(0, *_number(p)) if p.isdecimal() else (1, 0, p) for p in pre.split(".")] if pre else []
+    return (*map(_number, core.split(".")), not pre, identifiers)
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """Orders like the number, whatever its length."""
+    significant = digits.lstrip("0")
+    return len(significant), significant
 
 
 def event_key(source: str, event_id: str) -> str:

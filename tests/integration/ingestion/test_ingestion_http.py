@@ -1,20 +1,27 @@
 """What comes in over HTTP and Kafka: precise errors, and nothing lost."""
 
+import asyncio
 import hashlib
 import json
+from base64 import b64encode
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
+import asyncpg
 import httpx
 import pytest
 from hallmark_ingestion import bootstrap as ingestion
 from hallmark_ledger import bootstrap as ledger
-from registry_core.events import RecordedEvent
+from registry_core.events import NewEvent, Origin, RecordedEvent
+from registry_core.events.governance import AccountCreated
 from registry_core.messaging.transport import InboundRecord
 from registry_core.service import Platform
 from registry_core.settings import Settings
-from support import http, running, token_of, until
+from registry_core.store import Append
+from support import http, new, running, token_of, until
 
 CONTENT = b"the weights"
 DIGEST = "sha256:" + hashlib.sha256(CONTENT).hexdigest()
@@ -218,3 +225,145 @@ async def test_whose_provenance_counts_is_for_administrators_to_say(api: Api) ->
     key = {"public_key": "A" * 43 + "=", "purpose": "provenance"}
     headers = {"Authorization": f"Bearer {token}"}
     assert (await api.client.post("/v1/accounts/bob/signing-keys", json=key, headers=headers)).status_code == 403
+
+
+async def test_a_key_sent_again_with_another_body_or_query_is_refused(api: Api) -> None:
+    headers = {"Idempotency-Key": "run-18"}
+    first = await api.client.post("/v1/versions", json=registration(), headers=headers)
+    for other in (registration(format="onnx"), registration(ref="model:other@1.0.0")):
+        answer = await api.client.post("/v1/versions", json=other, headers=headers)
+        assert (answer.status_code, answer.json()["type"]) == (422, "urn:hallmark:problem:idempotency-key-reused")
+    answer = await api.client.post("/v1/versions?x=1", json=registration(), headers=headers)
+    assert answer.status_code == 422
+    again = await api.client.post("/v1/versions", json=registration(), headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert await api.events("model:other@1.0.0") == []
+
+
+async def test_a_refused_request_does_not_use_its_key_up(api: Api) -> None:
+    headers = {"Idempotency-Key": "run-19"}
+    itself = registration(metadata={"depends_on": [REF]})
+    assert (await api.client.post("/v1/versions", json=itself, headers=headers)).status_code == 422
+    assert (await api.client.post("/v1/versions", json=registration(), headers=headers)).status_code == 201
+
+
+async def test_a_file_is_uploaded_with_a_key_as_well(api: Api) -> None:
+    await api.client.post("/v1/versions", json=registration())
+    for _ in range(2):
+        path, headers = f"/v1/versions/{REF}/files/w.bin", {"Idempotency-Key": "run-20"}
+        assert (await api.client.put(path, content=CONTENT, headers=headers)).status_code == 200
+
+
+async def test_two_bodies_at_once_under_one_key_write_once(api: Api) -> None:
+    headers = {"Idempotency-Key": "run-21"}
+    refs = [f"model:m@1.0.{n}" for n in range(6)]
+    sent = [api.client.post("/v1/versions", json=registration(ref=ref), headers=headers) for ref in refs]
+    codes = sorted(answer.status_code for answer in await asyncio.gather(*sent))
+    assert codes == [201, 422, 422, 422, 422, 422]
+
+
+@pytest.mark.parametrize("encoded", ["01" + "00" * 31, "00" * 31 + "80", "ed" + "ff" * 30 + "7f"])
+async def test_a_signing_key_that_anybody_can_use_is_refused(api: Api, encoded: str) -> None:
+    key = {"public_key": b64encode(bytes.fromhex(encoded)).decode(), "purpose": "review"}
+    answer = await api.client.post("/v1/accounts/ci/signing-keys", json=key)
+    assert (answer.status_code, answer.json()["field"]) == (422, "/public_key")
+
+
+@pytest.mark.parametrize("account", ["service:approval", "kafka:mlops"])
+async def test_hallmarks_own_accounts_get_no_roles_tokens_or_keys(api: Api, account: str) -> None:
+    await token_of(api.platform, account)
+    path = f"/v1/accounts/{account}"
+    key = {"public_key": "A" * 43 + "=", "purpose": "provenance"}
+    answers = [
+        await api.client.post("/v1/accounts", json={"account": account}),
+        await api.client.put(f"{path}/roles", json={"roles": ["manager"]}),
+        await api.client.post(f"{path}/tokens", json={}),
+        await api.client.post(f"{path}/signing-keys", json=key),
+    ]
+    assert [(answer.status_code, answer.json()["field"]) for answer in answers] == [(422, "/account")] * 4
+    assert len(await api.events(f"account:{account}")) == 3
+
+
+async def test_a_token_expires_at_a_moment_with_an_offset(api: Api) -> None:
+    answer = await api.client.post("/v1/accounts/ci/tokens", json={"expires_at": "2030-01-01T00:00:00"})
+    assert (answer.status_code, answer.json()["field"]) == (400, "/expires_at")
+    answer = await api.client.post("/v1/accounts/ci/tokens", json={"expires_at": "2030-01-01T00:00:00Z"})
+    assert answer.status_code == 201
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"ref":' + b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"ref":"\xff\xfe"}',
+        b'{"\xff":1}',
+        json.dumps(registration(format="a\0b")).encode(),
+        json.dumps(registration(metadata={"purpose": "\0"})).encode(),
+        json.dumps(registration(format="\ud800")).encode(),
+        json.dumps(registration(ref="model:m@" + "9" * 4400 + ".0.0")).encode(),
+        json.dumps({"ref": REF, "files": [{"name": "m", "digest": DIGEST, "size": 2**63}]}).encode(),
+    ],
+)
+async def test_a_body_that_cannot_be_kept_is_the_callers_mistake(api: Api, body: bytes) -> None:
+    answer = await api.client.post("/v1/versions", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/accounts/a%00b",
+        f"/v1/versions/{REF}%00",
+        "/v1/dead-letters?state=%00",
+        "/v1/dead-letters/99999999999999999999999",
+    ],
+)
+async def test_an_address_that_cannot_be_looked_up_is_the_callers_mistake(api: Api, path: str) -> None:
+    assert (await api.client.get(path)).status_code == 400
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, "9" * 19, "x", ""])
+async def test_if_match_takes_a_number_of_some_size(api: Api, version: str) -> None:
+    await api.client.post("/v1/versions", json=registration())
+    path = f"/v1/versions/{REF}/metadata"
+    answer = await api.client.patch(path, json={"owner": "dana"}, headers={"If-Match": f'"{version}"'})
+    assert (answer.status_code, answer.json()["field"]) == (400, "If-Match")
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"time": "0001-01-01T00:00:00+14:00"}, "/time"),
+        ({"time": "9999-12-31T23:59:59-14:00"}, "/time"),
+        ({"id": "a\0"}, ""),
+        ({"source": "\ud800"}, ""),
+        ({"traceparent": "\0"}, ""),
+        ({"data": registration(format="\0")}, ""),
+        ({"data": registration(metadata={"purpose": "\udfff"})}, ""),
+    ],
+)
+async def test_a_cloudevent_that_cannot_be_kept_is_malformed(api: Api, changes: dict[str, Any], field: str) -> None:
+    body = json.dumps(cloudevent(**changes)).encode()
+    answer = await api.client.post("/v1/events", content=body, headers={"content-type": "application/cloudevents+json"})
+    assert (answer.status_code, answer.json().get("field", "")) == (400, field)
+    (rejection,) = await api.take_in([on_kafka(body)])
+    assert "malformed-event" in rejection.reason
+    binary = {f"ce_{name}": text for name, text in cloudevent(**changes).items() if isinstance(text, str)}
+    value = json.dumps(cloudevent(**changes)["data"]).encode()
+    (rejection,) = await api.take_in([on_kafka(value, binary)])
+    assert "malformed-event" in rejection.reason
+
+
+async def test_what_the_database_cannot_hold_fails_alone_and_is_no_server_error(api: Api) -> None:
+    good, bad = (AccountCreated(account=name, kind="human", person="p", display_name="d") for name in ("good", "bad"))
+    origin = Origin(actor="a\0", occurred_at=datetime.now(UTC), correlation_id=uuid4())
+    poisoned = NewEvent(id=uuid4(), data=bad, origin=origin)
+    found = await asyncio.gather(
+        api.platform.store.append(Append("account:good", [new(good)])),
+        api.platform.store.append(Append("account:bad", [poisoned])),
+        return_exceptions=True,
+    )
+    assert [isinstance(result, asyncpg.DataError) for result in found] == [False, True]
+    assert len(await api.events("account:good")) == 1

@@ -2,6 +2,7 @@
 
 import stat
 import threading
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,14 @@ def test_public_forms_agree():
 def test_what_is_no_public_key_is_refused(text: str):
     with pytest.raises(ValueError, match="not the base64 of a 32-byte"):
         public_from_base64(text)
+
+
+P = 2**255 - 19
+EIGHTH = int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little")
+
+
+@pytest.mark.parametrize("y", [0, 1, P - 1, EIGHTH, P - EIGHTH, P, P + 1, P + 18])
+@pytest.mark.parametrize("sign", [0, 1 << 255])
+def test_a_key_with_which_anybody_can_sign_is_refused(y: int, sign: int):
+    with pytest.raises(ValueError, match="small-order or non-canonical"):
+        public_from_base64(b64encode((y | sign).to_bytes(32, "little")).decode())

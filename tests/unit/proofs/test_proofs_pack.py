@@ -267,6 +267,22 @@ def test_a_held_checkpoint_that_cannot_be_compared_is_said(
     assert "rewritten" in check(other.evidence(1), held_checkpoint=log.checkpoint(7)).problems[0].message
 
 
+def test_without_a_trusted_key_the_key_of_the_held_checkpoint_has_to_sign_the_rest(log: Any):
+    impostor = Signer(log.signer.name, Ed25519PrivateKey.from_private_bytes(b"\x66" * 32))
+    longer = replace(log, events=(*log.events, replace(log.events[-1], log_index=7, _decoded=[])), signer=impostor)
+    stream = io.BytesIO()
+    header = replace(log.header("log"), vkeys=(log.signer.vkey, impostor.vkey))
+    writer = PackWriter(stream, header, impostor)
+    for event in longer.events:
+        writer.add_event(event)
+    writer.add_checkpoint(longer.checkpoint(8))
+    writer.finish()
+    assert check(stream.getvalue()).first_use
+    report = check(stream.getvalue(), held_checkpoint=log.checkpoint(7))
+    assert [problem.what for problem in report.problems] == ["checkpoint", "end"]
+    assert check(log.export(), held_checkpoint=log.checkpoint(6)).ok
+
+
 def test_a_malformed_trusted_key_is_a_problem_of_its_own(packs: dict[str, bytes]):
     report = check(packs["log"], trusted=["nonsense"])
     assert (report.problems[0].line, report.problems[0].what) == (0, "trusted key")

@@ -26,6 +26,7 @@ from registry_core.service import Platform, Service
 from registry_core.store.model import DuplicateEventError, EventTooLargeError
 from registry_core.store.postgres import TRANSIENT
 from registry_core.telemetry import REFUSALS
+from registry_core.values import storable
 from registry_core.version import IllegalTransitionError
 
 log = structlog.get_logger()
@@ -42,7 +43,7 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
         route_handlers=[live, ready, metrics, *routes],
         guards=[_deny_by_default],
         dependencies={
-            "caller": Provide(_caller, sync_to_thread=False),
+            "caller": Provide(_caller),
             "platform": Provide(_platform, sync_to_thread=False),
         },
         state=State({"platform": platform, "authenticator": Authenticator(platform)}),
@@ -53,9 +54,11 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
             IllegalTransitionError: _illegal,
             DuplicateEventError: _duplicate,
             EventTooLargeError: _too_large,
+            asyncpg.DataError: _unfit,
             Exception: _unexpected,
         },
         middleware=[DefineMiddleware(_Traced), DefineMiddleware(_SecurityHeaders)],
+        request_class=_JsonRequest,
         request_max_body_size=BODY_LIMIT,
         logging_config=None,  # structlog's, as for everything else
         openapi_config=OpenAPIConfig(
@@ -72,6 +75,8 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
 
 async def _deny_by_default(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
     """A route names its action, `action="…"`, or says `public=True`; one that does neither is closed to everybody."""
+    if "\0" in connection.scope["path"] or b"%00" in connection.scope["query_string"]:
+        raise Problem(400, "invalid", "the address holds a NUL", fix="take %00 out of it")
     if handler.opt.get("public") or connection.scope["path"].startswith("/schema"):
         return
     account = await connection.app.state.authenticator.account(connection)
@@ -86,8 +91,10 @@ async def _deny_by_default(connection: ASGIConnection[Any, Any, Any, Any], handl
         )
 
 
-def _caller(request: AnyRequest) -> Caller:
-    return Caller.of(request, request.scope["user"], request.app.state.platform)
+async def _caller(request: AnyRequest) -> Caller:
+    streamed = request.route_handler.opt.get("streamed")  # what it has to be is in its address
+    body = await request.body() if request.headers.get("idempotency-key") and not streamed else b""
+    return Caller.of(request, request.scope["user"], request.app.state.platform, body)
 
 
 def _platform(request: AnyRequest) -> Platform:
@@ -163,6 +170,13 @@ def _too_large(request: AnyRequest, error: EventTooLargeError) -> Response[dict[
     return _problem(request, Problem(413, "too-large", str(error)))
 
 
+def _unfit(request: AnyRequest, error: asyncpg.DataError) -> Response[dict[str, Any]]:
+    """The last line of defence: what PostgreSQL cannot hold, such as NUL in a text or a number beyond bigint."""
+    log.warning("request held what the database cannot", path=str(request.url.path), reason=repr(error))
+    fix = "correct texts with control characters and numbers or times out of range"
+    return _problem(request, Problem(400, "invalid", "the request holds a value that cannot be stored", fix=fix))
+
+
 def _unexpected(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
     if isinstance(error, (*TRANSIENT, asyncpg.PostgresConnectionError)):
         problem = Problem(503, "unavailable", "the database does not answer just now", fix="try again in a second")
@@ -171,6 +185,22 @@ def _unexpected(request: AnyRequest, error: Exception) -> Response[dict[str, Any
         problem = Problem(500, "internal", "an unexpected error; it is in the service's log", fix="report it")
         log.error("request failed", path=str(request.url.path), exc_info=error)
     return _problem(request, problem)
+
+
+class _JsonRequest(AnyRequest):
+    """Refuses JSON that Hallmark could not keep, as the caller's mistake."""
+
+    async def json(self) -> Any:
+        try:
+            value = await super().json()
+        except (RecursionError, UnicodeError) as error:
+            reason = "is nested too deeply" if isinstance(error, RecursionError) else "is not UTF-8"
+            raise Problem(
+                400, "invalid", f"the body {reason}", fix="send the body as the API's schema has it"
+            ) from None
+        if b"\\u" in await self.body() and not storable(value):
+            raise Problem(400, "invalid", "a text in the body holds a NUL or half a surrogate pair", fix="take it out")
+        return value
 
 
 class _Traced:

@@ -1,5 +1,6 @@
 """Who calls, and how what they do is appended: authenticated, idempotent, answered with a log position."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -14,6 +15,7 @@ from registry_core.handlers import Evolving, load
 from registry_core.identity import Account, BearerToken, account_stream
 from registry_core.problems import Problem, conflict
 from registry_core.service import Platform
+from registry_core.store import idempotency
 from registry_core.store.model import ANY, Append, Conflict
 from registry_core.telemetry import APPENDED, current_traceparent
 
@@ -21,6 +23,8 @@ COOKIE: Final = "hallmark_token"
 CACHE_SECONDS: Final = 1.0
 """How long a revoked token may still be accepted."""
 DECIDE_ATTEMPTS: Final = 20
+LONGEST_NUMBER: Final = 18
+"""Digits; every such number is a bigint."""
 
 S = TypeVar("S", bound=Evolving)
 
@@ -85,12 +89,19 @@ class Caller:
     retryable: bool
     expected: int | None
     """From `If-Match`: the stream version that the caller decided on."""
+    digest: bytes = b""
+    """Of the query and the body: a key stands for one request."""
 
     @classmethod
-    def of(cls, connection: ASGIConnection[Any, Any, Any, Any], account: Account, platform: Platform) -> "Caller":
+    def of(
+        cls, connection: ASGIConnection[Any, Any, Any, Any], account: Account, platform: Platform, body: bytes = b""
+    ) -> "Caller":
         key = connection.headers.get("idempotency-key")
-        seed = uuid5(NAMESPACE, f"{account.account}/{connection.url.path}/{key}") if key else uuid4()
-        return cls(account, platform, seed, key is not None, _if_match(connection.headers.get("if-match")))
+        named = "\n".join((account.account, str(connection.scope.get("method", "")), connection.url.path, key or ""))
+        seed = uuid5(NAMESPACE, named) if key else uuid4()
+        query = hashlib.sha256(connection.scope["query_string"]).digest()
+        digest = hashlib.sha256(query + hashlib.sha256(body).digest()).digest()
+        return cls(account, platform, seed, bool(key), _if_match(connection.headers.get("if-match")), digest)
 
     @property
     def name(self) -> str:
@@ -99,8 +110,10 @@ class Caller:
     async def decide(self, stream: str, initial: S, decision: Callable[[S], Sequence[Event]]) -> Written:
         """Fold the stream, decide, append; decide anew when somebody else was faster. No events: nothing is written.
 
-        A repeated `Idempotency-Key` answers with what the first request wrote. Raises Problem.
+        A repeated `Idempotency-Key` answers with what the first request wrote, if it was the same. Raises Problem.
         """
+        if self.retryable and not await idempotency.same_request(self.platform.pool, self.seed, self.digest):
+            raise _key_reused()
         if self.retryable and (known := await self.platform.store.position(derived_id(self.seed, stream, 0))):
             return Written(known.log_index)
         for _ in range(DECIDE_ATTEMPTS):
@@ -109,6 +122,8 @@ class Caller:
             events = decision(state)
             if not events:
                 return Written(None)
+            if self.retryable and not await idempotency.claim(self.platform.pool, self.seed, self.digest):
+                raise _key_reused()
             written = await self.append(stream, events, expected=state.version)
             if written is not None:
                 return written
@@ -139,10 +154,17 @@ class Caller:
         return Written(await self.platform.store.wait_sealed(new[-1].id))
 
 
+def _key_reused() -> Problem:
+    return Problem(
+        422, "idempotency-key-reused", "this Idempotency-Key was sent before, with another body or query",
+        fix="send the same request again, or take a new key for a new one", field="Idempotency-Key",
+    )  # fmt: skip
+
+
 def _if_match(header: str | None) -> int | None:
     if header is None:
         return None
     text = header.strip().removeprefix("W/").strip('"')
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > LONGEST_NUMBER:
         raise Problem(400, "invalid", "If-Match takes the version of the stream as a number", field="If-Match")
     return int(text)

@@ -19,6 +19,17 @@ from cryptography.hazmat.primitives.serialization import (
 from registry_core.proofs.canonical import from_base64, to_base64
 
 _LARGEST_FILE = 16_384
+_FIELD_PRIME = 2**255 - 19
+_SMALL_ORDER = frozenset(
+    {
+        0,
+        1,
+        _FIELD_PRIME - 1,
+        int.from_bytes(bytes.fromhex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"), "little"),
+        int.from_bytes(bytes.fromhex("c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"), "little"),
+    }
+)
+"""The y of the eight points whose order divides 8; anybody can make signatures that hold under them."""
 
 
 class KeyFileError(ValueError):
@@ -81,11 +92,16 @@ def public_base64(public: Ed25519PublicKey) -> str:
 
 
 def public_from_base64(text: str) -> Ed25519PublicKey:
-    """The inverse of `public_base64`. Raises ValueError."""
+    """The inverse of `public_base64`. Raises ValueError, also for keys with which anybody can sign."""
     try:
-        return Ed25519PublicKey.from_public_bytes(from_base64(text))
+        raw = from_base64(text)
+        public = Ed25519PublicKey.from_public_bytes(raw)
     except ValueError as error:
         raise ValueError(f"{text[:60]!r} is not the base64 of a 32-byte Ed25519 key: {error}") from None
+    y = int.from_bytes(raw, "little") & (2**255 - 1)  # without the sign of x
+    if y >= _FIELD_PRIME or y in _SMALL_ORDER:
+        raise ValueError(f"{text[:60]!r} is a small-order or non-canonical point, not a key that somebody holds")
+    return public
 
 
 def public_pem(public: Ed25519PublicKey) -> str:

@@ -186,7 +186,7 @@ class PostgresEventStore:
         async with self._pool.acquire() as connection:
             try:
                 results = await append_batch(connection, [append for append, _ in batch])
-            except (asyncpg.UniqueViolationError, EventTooLargeError):
+            except (asyncpg.UniqueViolationError, asyncpg.DataError, EventTooLargeError):
                 await self._flush_singly(connection, batch)
                 return
         for (_, future), result in zip(batch, results, strict=True):
@@ -197,7 +197,7 @@ class PostgresEventStore:
         for append, future in batch:
             try:
                 result = await append_once(connection, append)
-            except (DuplicateEventError, EventTooLargeError) as error:
+            except (DuplicateEventError, asyncpg.DataError, EventTooLargeError) as error:
                 future.set_exception(error)
             else:
                 future.set_result(result)

@@ -1,19 +1,16 @@
 """Accounts, roles, tokens and signing keys. All of it is events; only administrators change it."""
 
-import base64
-from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from litestar import delete, get, post, put
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 from registry_core.events import Event
 from registry_core.events.governance import AccountCreated, RolesChanged, SigningKeyRegistered, TokenRevoked
 from registry_core.handlers import load
 from registry_core.http import Caller
 from registry_core.identity import Account, account_stream, new_token
 from registry_core.problems import conflict, forbidden, invalid, not_found
-from registry_core.proofs.keys import key_id
+from registry_core.proofs.keys import key_id, public_from_base64
 from registry_core.values import Account as AccountId
 from registry_core.values import Value
 
@@ -35,7 +32,7 @@ class NewRoles(Value):
 
 class NewToken(Value):
     label: Annotated[str, Field(max_length=128)] = ""
-    expires_at: datetime | None = None
+    expires_at: AwareDatetime | None = None
 
 
 class NewSigningKey(Value):
@@ -53,8 +50,7 @@ async def whoami(caller: Caller) -> dict[str, Any]:
 @post("/v1/accounts", action="identity")
 async def create_account(data: NewAccount, caller: Caller) -> dict[str, Any]:
     """A human's or a pipeline's account."""
-    if data.account.startswith(("service:", "kafka:")):
-        raise invalid("names that begin with service: and kafka: are Hallmark's own", "take another", field="/account")
+    _not_reserved(data.account)
     created = AccountCreated(
         account=data.account, kind=data.kind, person=data.person or data.account,
         display_name=data.display_name or data.account,
@@ -86,6 +82,7 @@ async def read_account(account: str, caller: Caller) -> dict[str, Any]:
 @put("/v1/accounts/{account:str}/roles", action="identity")
 async def change_roles(account: str, data: NewRoles, caller: Caller) -> dict[str, Any]:
     """Replace the account's roles."""
+    _not_reserved(account)
 
     def decide(state: Account) -> list[Event]:
         changed = _known(state).roles != frozenset(data.roles)
@@ -97,6 +94,7 @@ async def change_roles(account: str, data: NewRoles, caller: Caller) -> dict[str
 @post("/v1/accounts/{account:str}/tokens", action="identity")
 async def issue_token(account: str, data: NewToken, caller: Caller) -> dict[str, Any]:
     """A token, shown this once. Asking again with the same Idempotency-Key does not show it again."""
+    _not_reserved(account)
     text, issued = new_token(account, data.expires_at, data.label)
     written = await caller.decide(account_stream(account), Account(), lambda state: [issued] if _known(state) else [])
     state = await load(caller.platform.reader, Account(), account_stream(account))
@@ -120,6 +118,7 @@ async def revoke_token(account: str, token_id: str, caller: Caller) -> dict[str,
 @post("/v1/accounts/{account:str}/signing-keys", action="read")
 async def register_signing_key(account: str, data: NewSigningKey, caller: Caller) -> dict[str, Any]:
     """An Ed25519 public key with which the account signs: review keys by oneself, provenance keys by administrators."""
+    _not_reserved(account)
     if caller.name != account and data.purpose == "review":
         raise forbidden(f"{caller.name} may not register review keys of {account}", "let them register their own")
     if data.purpose == "provenance" and not caller.account.may("identity"):
@@ -134,7 +133,7 @@ async def register_signing_key(account: str, data: NewSigningKey, caller: Caller
 
 def _key_event(account: str, data: NewSigningKey) -> SigningKeyRegistered:
     try:
-        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(data.public_key, validate=True))
+        public = public_from_base64(data.public_key)
     except ValueError as error:
         raise invalid(
             f"not an Ed25519 public key: {error}", "send base64 of the 32 raw bytes", field="/public_key"
@@ -142,6 +141,11 @@ def _key_event(account: str, data: NewSigningKey) -> SigningKeyRegistered:
     return SigningKeyRegistered(
         account=account, key_id=key_id(public), public_key=data.public_key, purpose=data.purpose
     )
+
+
+def _not_reserved(account: str) -> None:
+    if account.startswith(("service:", "kafka:")):
+        raise invalid("names that begin with service: and kafka: are Hallmark's own", "take another", field="/account")
 
 
 def _known(state: Account) -> Account:

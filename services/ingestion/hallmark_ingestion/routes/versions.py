@@ -86,7 +86,7 @@ async def amend_metadata(ref: str, data: Metadata, caller: Caller) -> dict[str, 
     return written.document(ref=ref)
 
 
-@put("/v1/versions/{ref:str}/files/{name:path}", action="register", request_max_body_size=None)
+@put("/v1/versions/{ref:str}/files/{name:path}", action="register", request_max_body_size=None, streamed=True)
 async def store_file(ref: str, name: str, request: AnyRequest, caller: Caller) -> dict[str, Any]:
     """Upload one declared file. It is hashed while it flows in and kept only if it is what was registered."""
     platform = caller.platform

@@ -39,7 +39,8 @@ def verify_pack(
 
     `trusted` are the vkeys of the log that the verifier knows from elsewhere; without any, those that the pack states
     are used and the report says `first_use`. `held_checkpoint` is a signed checkpoint kept from earlier: a log export
-    has to contain that very tree. `progress` gets the bytes of each line read. Only reading `stream` may raise.
+    has to contain that very tree, and without `trusted` everything has to be signed by the key that signed it.
+    `progress` gets the bytes of each line read. Only reading `stream` may raise.
     """
     verification = _Verification(trusted, held_checkpoint)
     for raw in _lines(stream):
@@ -203,10 +204,14 @@ class _Verification:
         if self._held_note is None:
             return None
         try:
-            return open_checkpoint(self._held_note, self._verifiers, origin)
+            held = open_checkpoint(self._held_note, self._verifiers, origin)
+            signers = open_note(self._held_note, self._verifiers).signed_by
         except NoteError as error:
             self._problem_at(0, "held checkpoint", str(error))
             return None
+        if self._first_use:  # a file may state any keys besides; the holder knows this one
+            self._verifiers = [verifier for verifier in signers if verifier.name == origin]
+        return held
 
     def _parse_keys(self, vkeys: Sequence[str], line: int, what: str) -> list[Verifier]:
         verifiers = []

@@ -42,6 +42,11 @@ create table if not exists work.dead_letters (
   unique (consumer, topic, partition, record, reason)
 );
 
+-- What was sent with an Idempotency-Key: the same key with anything else is refused.
+create table if not exists work.idempotency (
+  seed uuid primary key, body_sha256 bytea not null, at timestamptz not null default now()
+);
+
 create table if not exists work.projections (
   name text primary key, log_index bigint not null
 );
