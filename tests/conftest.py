@@ -18,6 +18,8 @@ from registry_core.settings import Settings
 from registry_core.store import schema
 from registry_core.store.postgres import Pool
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two cores are everybody's
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 FLAVOUR = os.environ.get("HALLMARK_TEST_KAFKA", "tansu")
 """`make test-kafka` sets it to `kafka`."""
 

@@ -1,7 +1,9 @@
 """`hallmark demo`: the journey on parts that come as wheels, with nothing to set up and nothing left running."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +29,8 @@ def demo(
     stay: Annotated[bool, typer.Option(help="Keep everything running at the end, to look around.")] = False,
 ) -> None:
     """Walk one real model from CI to retirement: train, scan, refuse, review, serve, age, audit."""
+    # One thread is enough for models this small, and two cores are also the database's, the broker's and the services'.
+    os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
     console, started = Console(), monotonic()
     console.print(Panel(INTRODUCTION, border_style="cyan"))
     try:
@@ -71,6 +75,8 @@ def _site(folder: Path, console: Console) -> Iterator[Any]:
             )
             yield Site(**site)
         finally:
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # what stops is already stopping
+            console.print("  stopping ...", style="dim")
             with suppress(OSError):
                 child.stdin.close()  # type: ignore[union-attr]  # it is a pipe
             with suppress(subprocess.TimeoutExpired):

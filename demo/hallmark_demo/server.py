@@ -11,6 +11,7 @@ from pathlib import Path
 
 import uvloop
 from hallmark.cli.administrator import first_token
+from pydantic import SecretStr
 from registry_core.local.stack import local_stack
 from registry_core.runtime import run_services
 from registry_core.service import ALL, Platform
@@ -19,7 +20,16 @@ from registry_core.settings import Settings
 
 async def serve(data_dir: Path) -> None:
     """Run on embedded parts that are thrown away afterwards, with a clock that may be moved."""
-    settings = Settings(data_dir=data_dir, movable_clock=True, log_level="warning", checkpoint_seconds=1.0)
+    settings = Settings(
+        data_dir=data_dir,
+        movable_clock=True,
+        log_level="warning",
+        checkpoint_seconds=1.0,
+        postgres_dsn=SecretStr(""),  # on parts of its own, whatever the environment names
+        postgres_owner_dsn=SecretStr(""),
+        kafka_bootstrap="",
+        objects_url="",
+    )
     stop = asyncio.Event()
     asyncio.get_running_loop().run_in_executor(None, _wait_for_parent, stop, asyncio.get_running_loop())
     async with local_stack(data_dir, ephemeral=True, configured=settings) as stack:

@@ -5,6 +5,7 @@ What cannot be decided (an unknown range type, a version that is none in its eco
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from packageurl import PackageURL
@@ -35,6 +36,8 @@ class Match:
     """One advisory about one component."""
 
     advisory: str
+    modified: datetime
+    """Of the advisory's document that says so."""
     aliases: tuple[str, ...]
     component: str
     """The purl, or the name where the SBOM gives none."""
@@ -181,6 +184,7 @@ def _match(advisory: Advisory, entry: Affected, component: Component, status: Li
     severity, score = rate(advisory, entry)
     return Match(
         advisory=advisory.id,
+        modified=advisory.modified,
         aliases=advisory.aliases,
         component=component.purl or component.name,
         status=status,

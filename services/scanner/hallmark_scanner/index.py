@@ -22,7 +22,9 @@ create table if not exists work.scanner_components (
 );
 create index if not exists scanner_components_by_package on work.scanner_components (package);
 create index if not exists scanner_components_by_ref on work.scanner_components (ref);
-create table if not exists work.scanner_advisories (advisory text primary key, document bytea not null);
+create table if not exists work.scanner_advisories (
+  advisory text primary key, modified timestamptz not null, document bytea not null
+);
 create table if not exists work.scanner_advisory_packages (
   package text not null, advisory text not null references work.scanner_advisories on delete cascade,
   primary key (package, advisory)
@@ -57,10 +59,13 @@ async def put_advisory(pool: Pool, advisory: Advisory, document: bytes) -> None:
     # By bare name as well: a component without an ecosystem is looked up by that alone.
     keys = sorted({key for p in packages for key in (package_key(p.ecosystem, p.name), bare_key(p.name))})
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(
-            """insert into work.scanner_advisories values ($1, $2)
-               on conflict (advisory) do update set document = excluded.document""", advisory.id, document,
+        status = await connection.execute(
+            """insert into work.scanner_advisories as a values ($1, $2, $3)
+               on conflict (advisory) do update set document = excluded.document, modified = excluded.modified
+               where a.modified <= excluded.modified""", advisory.id, advisory.modified, document,
         )  # fmt: skip
+        if status.endswith(" 0"):  # a newer one is there: this job comes late
+            return
         await connection.execute("delete from work.scanner_advisory_packages where advisory = $1", advisory.id)
         await connection.execute(
             "insert into work.scanner_advisory_packages select unnest($2::text[]), $1", advisory.id, keys

@@ -137,13 +137,17 @@ def _matches_by_ref(
 
 
 def _found(ref: str, sbom_digest: str, match: Match) -> Emit:
-    """The same finding from an SBOM and from an advisory has one id, so it is recorded once."""
+    """The same finding from an SBOM and from an advisory has one id, so it is recorded once.
+
+    A newer document of the advisory makes it another finding: worse, or back after it was withdrawn.
+    """
     summary = match.summary if match.status == "affected" else f"could not be decided ({match.reason}): {match.summary}"
     event = VulnerabilityFound(
         ref=ref, advisory=match.advisory, aliases=match.aliases, component=match.component, severity=match.severity,
         score=match.score, summary=summary[:1000], fixed_in=match.fixed_in,
     )  # fmt: skip
-    return Emit(ref, [event], ids=[derived_id(NAMESPACE, "found", ref, sbom_digest, match.advisory, match.component)])
+    finding = (sbom_digest, match.advisory, match.modified.isoformat(), match.component)
+    return Emit(ref, [event], ids=[derived_id(NAMESPACE, "found", ref, *finding)])
 
 
 def _gone(version: Version, matches: Iterable[Match], advisory: str | None = None) -> list[Effect]:

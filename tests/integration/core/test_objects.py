@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -21,23 +22,37 @@ from support import until
 @pytest.fixture(scope="session")
 async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
     """SeaweedFS from its wheel, on loopback."""
-    folder, port = tmp_path_factory.mktemp("s3"), ports.choose()
+    for attempt in range(5):  # a port that was free may be taken by the time the server asks for it
+        port = ports.choose()
+        command = _weed(tmp_path_factory.mktemp("s3"), port)
+        with subprocess.Popen(  # noqa: ASYNC220 - starting a process does not wait
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_CREDENTIALS, start_new_session=True
+        ) as server:
+            try:
+                if await _came_up(port) or attempt == 4:
+                    yield f"http://127.0.0.1:{port}"
+                    return
+            finally:
+                server.kill()  # it takes its time over anything gentler, and its data is thrown away
+
+
+_CREDENTIALS = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret"}
+
+
+def _weed(folder: Path, port: int) -> list[str]:
     parts = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
-    command = [
+    return [
         str(Path(sys.executable).with_name("weed")),
         *("server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.port={port}"),
         *("-s3.port.grpc=0", "-volume.max=4", "-master.volumeSizeLimitMB=128"),
         *(f"-{part}={ports.choose()}" for part in parts),  # grpc ports are 10,000 higher unless told
     ]
-    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret"}
-    with subprocess.Popen(  # noqa: ASYNC220 - starting a process does not wait
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment, start_new_session=True
-    ) as server:
-        try:
-            await until(lambda: _answers(port), seconds=60)
-            yield f"http://127.0.0.1:{port}"
-        finally:
-            server.kill()  # it takes its time over anything gentler, and its data is thrown away
+
+
+async def _came_up(port: int) -> bool:
+    with suppress(TimeoutError):
+        return await until(lambda: _answers(port), seconds=20)
+    return False
 
 
 async def _answers(port: int) -> bool:

@@ -59,6 +59,8 @@ async def _announce(platform: Platform, url: str, *, local: bool) -> None:
 
     data = platform.settings.data_dir
     lines = [f"Hallmark runs at {url}", f"Data in {data.absolute()}; Ctrl-C stops it."]
+    if bootstrap := platform.settings.kafka_bootstrap:
+        lines.insert(1, f"Kafka at {bootstrap}: pipelines' events go to the topic mlops.events")
     if token := await first_token(platform):
         lines += [
             "",

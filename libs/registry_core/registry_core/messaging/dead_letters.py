@@ -67,9 +67,11 @@ def _letter(row: Any) -> DeadLetter:
 
 
 async def request_replay(pool: Pool, letter: int) -> bool:
-    """Ask the letter's own consumer to handle it again. False when it is not open."""
+    """Ask the letter's own consumer to handle it again. False when it is not open, or no event of the log's."""
     status = await pool.execute(
-        "update work.dead_letters set state = 'replaying' where id = $1 and state = 'open'", letter
+        """update work.dead_letters set state = 'replaying'
+            where id = $1 and state = 'open' and (topic not like 'registry.%' or record ~ '^[0-9]+$')""",
+        letter,
     )
     return str(status) == "UPDATE 1"
 
@@ -104,5 +106,9 @@ async def mark_replayed(connection: Connection, letter: int) -> None:
 async def reopen(connection: Connection, letter: int, reason: str) -> None:
     """It failed again: open, with the newest reason."""
     await connection.execute(
-        "update work.dead_letters set state = 'open', reason = $2 where id = $1", letter, _storable(reason)[:4000]
-    )
+        """update work.dead_letters d set state = 'open', reason = case when exists (
+             select 1 from work.dead_letters o where o.id <> d.id and o.reason = $2
+                and (o.consumer, o.topic, o.partition, o.record) = (d.consumer, d.topic, d.partition, d.record))
+             then d.reason else $2 end where id = $1""",
+        letter, _storable(reason)[:4000],
+    )  # fmt: skip

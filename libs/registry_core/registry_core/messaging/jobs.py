@@ -23,6 +23,7 @@ log = structlog.get_logger()
 
 LEASE_SECONDS = 10.0
 MAX_ATTEMPTS = 5
+MAX_STALE_READS = 100
 
 _CLAIM = """
     update work.jobs set lease = $2, lease_until = now() + make_interval(secs => $3), attempts = attempts + 1
@@ -91,7 +92,8 @@ class JobRunner:
                 await self._run(job, lease)
             FINISHED.labels(self._service, job.kind, "done").inc()
         except (LostLeaseError, StaleReadError, *TRANSIENT) as error:  # says nothing against the job
-            await self._postpone(job, lease, error, failed=False)
+            hopeless = isinstance(error, StaleReadError) and job.attempts >= MAX_STALE_READS
+            await self._postpone(job, lease, error, failed=hopeless)
         except Exception as error:
             await self._postpone(job, lease, error, failed=job.attempts >= MAX_ATTEMPTS)
         finally:
@@ -117,7 +119,8 @@ class JobRunner:
             "job postponed", kind=job.kind, attempts=job.attempts, failed=failed, reason=repr(error), exc_info=error
         )
         FINISHED.labels(self._service, job.kind, "failed" if failed else "postponed").inc()
-        pause = 0.0 if isinstance(error, StaleReadError) else min(0.2 * 2 ** min(job.attempts, 10), 30.0)
+        soon, later = min(0.02 * job.attempts, 1.0), min(0.2 * 2 ** min(job.attempts, 10), 30.0)
+        pause = soon if isinstance(error, StaleReadError) else later
         await self._pool.execute(_POSTPONE, job.id, lease, repr(error)[:4000], pause, "failed" if failed else "waiting")
 
 

@@ -131,7 +131,7 @@ class Transport:
         batches = _by_partition(message.raw_message)
         for tp, records in batches.items():
             for record in records:
-                await self._set_aside_if_foreign(record)
+                await _patiently(lambda record=record: self._set_aside_if_foreign(record))  # type: ignore[misc]  # mypy cannot type a lambda's default
             await _patiently(lambda tp=tp: self._consumer.advance((tp.topic, tp.partition)))  # type: ignore[misc]  # mypy cannot type a lambda's default
         await _commit(message.consumer, batches)
 
@@ -202,6 +202,8 @@ class Transport:
                 await self._repair()
             except (*TRANSIENT, KafkaError) as error:
                 log.warning("repair waits", reason=repr(error))
+            except Exception:  # one bad letter or event must not end the service
+                log.exception("repair failed, and is tried again")
             await asyncio.sleep(1.0)
 
     async def _repair(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
@@ -94,7 +95,7 @@ async def _append(connection: Connection, appends: list[Append]) -> None:
     if not appends:
         return
     known = await existing_ids(connection, [event.id for append in appends for event in append.events])
-    wanted = [append for append in appends if not {event.id for event in append.events} <= known]
+    wanted = _unwritten(appends, known)
     merged = [_merge(list(group)) for _, group in groupby(sorted(wanted, key=_stream), key=_stream)]
     if not merged:
         return
@@ -105,6 +106,17 @@ async def _append(connection: Connection, appends: list[Append]) -> None:
     for append, result in zip(merged, results, strict=True):
         if isinstance(result, Conflict):
             raise StaleReadError(f"{append.stream} is at version {result.current_version}, not {append.expected}")
+
+
+def _unwritten(appends: list[Append], known: set[UUID]) -> list[Append]:
+    """Without events that are there already, and each event once."""
+    wanted, seen = list[Append](), set(known)
+    for append in appends:
+        events = [event for event in append.events if event.id not in seen]
+        seen |= {event.id for event in events}
+        if events:
+            wanted.append(Append(append.stream, events, append.expected))
+    return wanted
 
 
 def _stream(append: Append) -> str:

@@ -41,7 +41,10 @@ async def replay_letter(letter: int, platform: Platform) -> dict[str, Any]:
     if await dead_letters.find(platform.pool, letter) is None:
         raise not_found(f"dead letter {letter}", "list them with `hallmark dead-letters list`")
     if not await dead_letters.request_replay(platform.pool, letter):
-        raise conflict(f"dead letter {letter} is not open", "only open letters can be replayed")
+        raise conflict(
+            f"dead letter {letter} is not open, or is a record that the relay did not write",
+            "only open letters of inbound topics and of the log's own events can be replayed",
+        )
     return {"id": letter, "state": "replaying"}
 
 

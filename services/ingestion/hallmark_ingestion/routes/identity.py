@@ -95,6 +95,7 @@ async def change_roles(account: str, data: NewRoles, caller: Caller) -> dict[str
 async def issue_token(account: str, data: NewToken, caller: Caller) -> dict[str, Any]:
     """A token, shown this once. Asking again with the same Idempotency-Key does not show it again."""
     _not_reserved(account)
+    _known(await load(caller.platform.reader, Account(), account_stream(account)))
     text, issued = new_token(account, data.expires_at, data.label)
     written = await caller.decide(account_stream(account), Account(), lambda state: [issued] if _known(state) else [])
     state = await load(caller.platform.reader, Account(), account_stream(account))
