@@ -57,7 +57,7 @@ async def test_rows_can_be_filtered_by_column(seeded: Any) -> None:
         ({"open_critical": "many"}, "integer"),
         ({"open_critical": "99999999999"}, "integer"),
         ({"sbom_present": "yes"}, "boolean"),
-        ({"owner": "\x00"}, "text"),
+        ({"owner": "\x00"}, "NUL"),
         ({'owner" or true --': "1"}, "filter by one of"),
         ({"limit": "0"}, "limit"),
         ({"limit": "100000"}, "limit"),
@@ -75,7 +75,7 @@ async def test_a_question_that_cannot_be_answered_says_how_to_ask(
     assert answer.json()["fix"]
 
 
-@pytest.mark.parametrize("name", ["events", "pg_class", "version_overview__v1", "no%00thing", 'x"; drop table y', "ü"])
+@pytest.mark.parametrize("name", ["events", "pg_class", "version_overview__v1", 'x"; drop table y', "ü"])
 async def test_only_views_of_projections_can_be_reached(seeded: Any, owner: asyncpg.Connection, name: str) -> None:
     await owner.execute("create or replace view views.events as select * from log.events")
     assert (await seeded.http.get(f"/v1/views/{name}")).status_code == 404
