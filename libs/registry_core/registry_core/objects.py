@@ -13,6 +13,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from registry_core.problems import Problem
 from registry_core.settings import Settings
+from registry_core.values import sha256_digest
 
 CHUNK = 8 * 1024 * 1024
 """Bytes held in memory; a part of a multipart upload, of which S3 wants at least 5 MiB."""
@@ -82,7 +83,7 @@ class ObjectStorage:
 
     async def put(self, data: bytes) -> str:
         """Store some bytes; their digest."""
-        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        digest = sha256_digest(data)
         with suppress(AlreadyExistsError):
             await obstore.put_async(self._store, _path(digest), data, mode="create")
         return digest

@@ -64,6 +64,16 @@ def asset_stream(ref: str) -> str:
     return f"asset:{kind}:{name}"
 
 
+def promotion_stream(promotion: str) -> str:
+    """The stream of a promotion's process."""
+    return f"promotion:{promotion}"
+
+
+def policy_stream(name: str) -> str:
+    """The stream of every document that a policy ever was."""
+    return f"policy:{name}"
+
+
 class Kind(StrEnum):
     MODEL = "model"
     ADAPTER = "adapter"
@@ -163,7 +173,7 @@ def content_digest(files: Iterable[File]) -> str:
     if len(ordered) == 1:
         return ordered[0].digest
     raw = b"".join(bytes.fromhex(f.digest.removeprefix("sha256:")) for f in ordered)
-    return f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    return sha256_digest(raw)
 
 
 def sha256_digest(data: bytes) -> str:

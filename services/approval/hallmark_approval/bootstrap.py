@@ -27,11 +27,11 @@ from registry_core.identity import account_stream
 from registry_core.proofs.keys import key_id, public_base64
 from registry_core.service import Platform, Service
 from registry_core.store import ANY, NONE, Append, DuplicateEventError
-from registry_core.values import sha256_digest
+from registry_core.values import policy_stream, sha256_digest
 
 from hallmark_approval.handlers import audit_open_promotions, mark_candidate, mark_outcome, open_promotion
 from hallmark_approval.policy import baseline_pack, load_pack
-from hallmark_approval.process import ACTIVE_POLICY, policy_stream
+from hallmark_approval.process import ACTIVE_POLICY
 from hallmark_approval.routes import make_routes
 
 ACCOUNT = "service:approval"

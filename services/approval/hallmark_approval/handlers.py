@@ -15,7 +15,7 @@ from registry_core.events.promotions import (
     ReviewOpened,
 )
 from registry_core.handlers import Effect, Emit, Reader, load
-from registry_core.values import State
+from registry_core.values import State, policy_stream, promotion_stream
 from registry_core.version import IllegalTransitionError, Version
 
 from hallmark_approval.decide import decide_audit
@@ -28,8 +28,6 @@ from hallmark_approval.process import (
     facts_about,
     granted,
     is_as_audited,
-    policy_stream,
-    promotion_stream,
     what_changed,
 )
 from hallmark_approval.promotion import Stage

@@ -38,14 +38,6 @@ UNREADABLE: Final = "unreadable"
 _WORST: Final = ("malicious", "review", "clean")
 
 
-def promotion_stream(promotion: str) -> str:
-    return f"promotion:{promotion}"
-
-
-def policy_stream(name: str) -> str:
-    return f"policy:{name}"
-
-
 @dataclass(frozen=True, slots=True)
 class PromotionStream:
     """A promotion with its stream's version and what a person wants to see of it."""

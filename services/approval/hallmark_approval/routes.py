@@ -16,20 +16,13 @@ from registry_core.problems import Problem, conflict, forbidden, invalid, not_fo
 from registry_core.proofs.canonical import to_base64
 from registry_core.proofs.keys import key_id, public_base64, public_from_base64
 from registry_core.service import Platform
-from registry_core.values import Name, Ref, Text, UseContext, Value, sha256_digest
+from registry_core.values import Name, Ref, Text, UseContext, Value, policy_stream, promotion_stream, sha256_digest
 from registry_core.version import Version
 
 from hallmark_approval.decide import decide_review
 from hallmark_approval.people import parties, persons
 from hallmark_approval.policy import PackError, load_pack
-from hallmark_approval.process import (
-    ACTIVE_POLICY,
-    PolicyStream,
-    PromotionStream,
-    policy_stream,
-    promotion_stream,
-    what_changed,
-)
+from hallmark_approval.process import ACTIVE_POLICY, PolicyStream, PromotionStream, what_changed
 from hallmark_approval.promotion import IllegalTransition, Promotion, Stage
 from hallmark_approval.review import REVIEW_TYPE, Identity, Outcome, Parties, review_statement, same_person
 

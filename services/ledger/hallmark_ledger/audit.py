@@ -28,6 +28,7 @@ from registry_core.events.promotions import (
 )
 from registry_core.problems import not_found
 from registry_core.store.postgres import EVENT_COLUMNS, Pool, recorded
+from registry_core.values import policy_stream, promotion_stream
 
 _STREAMS = f"""
     select s.log_index, {EVENT_COLUMNS} from log.events e join log.sealed s using (position)
@@ -68,7 +69,7 @@ async def read_history(pool: Pool, ref: str) -> History:
     if not own:
         raise not_found(ref, "check the reference: kind:name@version")
     opened = [event.data for event in own if event.type == PromotionOpened.type]
-    promotions = [f"promotion:{data.promotion}" for data in opened if isinstance(data, PromotionOpened)]
+    promotions = [promotion_stream(data.promotion) for data in opened if isinstance(data, PromotionOpened)]
     return History(ref, await sealed_events(pool, [ref, *promotions]))
 
 
@@ -110,7 +111,7 @@ def policies_used(history: History) -> set[tuple[str, str]]:
     found = set()
     for event in history.of(PolicyEvaluated):
         assert isinstance(event.data, PolicyEvaluated)
-        found.add((f"policy:{event.data.policy.partition('@')[0]}", event.data.policy_digest))
+        found.add((policy_stream(event.data.policy.partition("@")[0]), event.data.policy_digest))
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hallmark_approval.handlers import audit_open_promotions, mark_outcome
 from hallmark_approval.policy import baseline_pack, load_pack
-from hallmark_approval.process import PromotionStream, promotion_stream, what_changed
+from hallmark_approval.process import PromotionStream, what_changed
 from hallmark_approval.promotion import Stage
 from registry_core.events import Event, RecordedEvent
 from registry_core.events.evidence import ArtifactScanned, EvidenceAttached
@@ -16,7 +16,7 @@ from registry_core.events.promotions import PromotionApproved, PromotionClosed, 
 from registry_core.events.versions import ArtifactStored, MetadataAmended, VersionRegistered
 from registry_core.handlers import Emit, load
 from registry_core.store.memory import MemoryEventStore
-from registry_core.values import EvidenceType, File, Metadata, RiskTier, UseContext, sha256_digest
+from registry_core.values import EvidenceType, File, Metadata, RiskTier, UseContext, promotion_stream, sha256_digest
 from registry_core.version import Version
 from support import NOW, MemoryReader, record
 
