@@ -1,6 +1,6 @@
 """Puts ingestion together."""
 
-from registry_core.events.versions import VersionAdded, VersionRegistered
+from registry_core.events.versions import DependantAdded, VersionAdded, VersionRegistered
 from registry_core.service import Platform, Service
 
 from hallmark_ingestion.commands import ACCEPTED
@@ -14,7 +14,11 @@ def build(platform: Platform) -> Service:
     return Service(
         name="ingestion",
         routes=ROUTES,
-        handlers={VersionRegistered: list_on_assets, VersionAdded: flag_dependants},
+        handlers={
+            VersionRegistered: list_on_assets,
+            VersionAdded: flag_dependants,
+            DependantAdded: flag_dependants,
+        },
         inbound={"mlops.events": make_handler(platform)},
         accepts=ACCEPTED,
     )

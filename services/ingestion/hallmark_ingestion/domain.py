@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, Self
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import Field, model_validator
 from registry_core.events import Event, RecordedEvent
@@ -47,25 +48,34 @@ class RegisterVersion(Value):
         return self.files or (File(name="artifact", digest=self.digest or ""),)
 
 
+J = TypeVar("J", bound=Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Generic[J]):
+    """What joined an asset, and when it was registered."""
+
+    data: J
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Asset:
     """State of one `asset:<kind>:<name>` stream: its versions, and who depends on them."""
 
     version: int = -1
-    digests: Mapping[str, str] = field(default_factory=dict)
-    dependants: tuple[DependantAdded, ...] = ()
+    versions: tuple[Joined[VersionAdded], ...] = ()
+    dependants: tuple[Joined[DependantAdded], ...] = ()
 
     def evolve(self, event: RecordedEvent) -> "Asset":
-        return replace(self._after(event.data), version=event.version)
-
-    def _after(self, data: Event) -> "Asset":
-        match data:
-            case VersionAdded():
-                return replace(self, digests={**self.digests, data.ref: data.digest})
-            case DependantAdded():
-                return replace(self, dependants=(*self.dependants, data))
+        match event.data:
+            case VersionAdded() as data:
+                grown = replace(self, versions=(*self.versions, Joined(data, event.occurred_at)))
+            case DependantAdded() as data:
+                grown = replace(self, dependants=(*self.dependants, Joined(data, event.occurred_at)))
             case _:
-                return self
+                grown = self
+        return replace(grown, version=event.version)
 
 
 def register(state: Version, command: RegisterVersion, account: str) -> list[Event]:
@@ -121,14 +131,20 @@ def declared_file(state: Version, name: str) -> File:
     raise Problem(404, "not-found", f"{state.ref} has no file {name!r}", fix=f"its files are: {names}")
 
 
-def changed_dependencies(asset: Asset, added: VersionAdded) -> list[DependencyChanged]:
-    """Who has to hear that a newer version of what they depend on exists (mission A2)."""
+def changed_dependencies(asset: Asset, joining: Event) -> list[DependencyChanged]:
+    """Who has to hear, now that this version or dependant joins, that a newer version came after they did (A2)."""
     return [
         DependencyChanged(
-            ref=dependant.dependant, dependency=dependant.depends_on, newer=added.ref, newer_digest=added.digest
+            ref=dependant.data.dependant,
+            dependency=dependant.data.depends_on,
+            newer=version.data.ref,
+            newer_digest=version.data.digest,
         )
+        for version in asset.versions
         for dependant in asset.dependants
-        if dependant.depends_on != added.ref and _is_newer(added.ref, dependant.depends_on)
+        if joining in (version.data, dependant.data)
+        and version.at > dependant.at
+        and _is_newer(version.data.ref, dependant.data.depends_on)
     ]
 
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from registry_core.events import RecordedEvent
+from registry_core.events import RecordedEvent, derived_id
+from registry_core.events.base import NAMESPACE
 from registry_core.events.versions import DependantAdded, VersionAdded, VersionRegistered
 from registry_core.handlers import Effect, Emit, Reader, load
 from registry_core.values import asset_stream
@@ -11,19 +12,29 @@ from hallmark_ingestion.domain import Asset, changed_dependencies, distinct
 
 
 async def list_on_assets(event: RecordedEvent, reader: Reader) -> Sequence[Effect]:
-    """A registered version joins its asset, and becomes a dependant of what it was made of."""
+    """A registered version joins its asset, and becomes a dependant of what it was made of.
+
+    It joins as of its registration, so that who came first can be told however late this is handled.
+    """
     data = event.data
     assert isinstance(data, VersionRegistered)
-    joined: list[Effect] = [Emit(asset_stream(data.ref), [VersionAdded(ref=data.ref, digest=data.digest)])]
-    return joined + [
-        Emit(asset_stream(dependency), [DependantAdded(dependant=data.ref, depends_on=dependency)])
-        for dependency in distinct(data.metadata.depends_on)
+    joins = [
+        (asset_stream(data.ref), VersionAdded(ref=data.ref, digest=data.digest)),
+        *(
+            (asset_stream(dependency), DependantAdded(dependant=data.ref, depends_on=dependency))
+            for dependency in distinct(data.metadata.depends_on)
+        ),
     ]
+    return [Emit(stream, [joined], occurred_at=event.recorded_at) for stream, joined in joins]
 
 
 async def flag_dependants(event: RecordedEvent, reader: Reader) -> Sequence[Effect]:
-    """A newer version of a prompt, adapter, dataset or base model: whoever uses an older one hears of it."""
-    data = event.data
-    assert isinstance(data, VersionAdded)
+    """A newer version of a prompt, adapter, dataset or base model: whoever uses an older one hears of it.
+
+    Asked anew when a version and when a dependant joins, for either may be handled first; said once.
+    """
     asset = await load(reader, Asset(), event.stream)
-    return [Emit(changed.ref, [changed]) for changed in changed_dependencies(asset, data)]
+    return [
+        Emit(changed.ref, [changed], ids=[derived_id(NAMESPACE, "changed", changed.ref, changed.newer)])
+        for changed in changed_dependencies(asset, event.data)
+    ]

@@ -1,18 +1,23 @@
 """What may stand in references, files and texts."""
 
+from datetime import timedelta
+
 import pytest
-from hallmark_ingestion.domain import Asset, changed_dependencies
+from hallmark_ingestion.domain import Asset, Joined, changed_dependencies
 from pydantic import TypeAdapter, ValidationError
 from registry_core.events.versions import DependantAdded, VersionAdded
 from registry_core.values import File, Ref, SemVer, parse_ref, storable
+from support import NOW
 
 DIGEST = "sha256:" + "0" * 64
 LONGEST = "model:m@" + "1" * 60 + ".0.0"
 
 
 def newer(than: str, ref: str) -> bool:
-    asset = Asset(dependants=(DependantAdded(dependant="model:m@1.0.0", depends_on=than),))
-    return bool(changed_dependencies(asset, VersionAdded(ref=ref, digest=DIGEST)))
+    dependant = DependantAdded(dependant="model:m@1.0.0", depends_on=than)
+    version = VersionAdded(ref=ref, digest=DIGEST)
+    asset = Asset(-1, (Joined(version, NOW),), (Joined(dependant, NOW - timedelta(seconds=1)),))
+    return bool(changed_dependencies(asset, version))
 
 
 @pytest.mark.parametrize(
