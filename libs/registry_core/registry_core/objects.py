@@ -37,7 +37,8 @@ class ObjectStorage:
         """The store named in the settings; by default a folder in the data folder."""
         if not settings.objects_url:
             folder = (settings.data_dir / "objects").absolute()
-            return cls(LocalStore(folder, mkdir=True), folder.as_uri())
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return cls(LocalStore(folder), folder.as_uri())
         options: dict[str, Any] = {}
         if settings.objects_url.startswith("s3://"):
             options = {

@@ -98,6 +98,7 @@ class Version:
     replacement: str | None = None
     stored: Mapping[str, str] = field(default_factory=dict)
     """Storage URI by file name, for files whose digest was verified while they came in."""
+    uploaded_by: frozenset[str] = frozenset()
     evidence: tuple[EvidenceAttached, ...] = ()
     scans: Mapping[str, ArtifactScanned] = field(default_factory=dict)
     """Newest scan by file name."""
@@ -117,7 +118,8 @@ class Version:
     deployments: tuple[DeploymentProvisioned, ...] = ()
 
     def evolve(self, event: RecordedEvent) -> "Version":
-        return replace(_evolve(self, event.data, event.recorded_at), version=event.version)
+        uploaded_by = self.uploaded_by | {event.actor} if event.type == ArtifactStored.type else self.uploaded_by
+        return replace(_evolve(self, event.data, event.recorded_at), version=event.version, uploaded_by=uploaded_by)
 
     @property
     def exists(self) -> bool:

@@ -1,6 +1,7 @@
 """From accounts to the persons behind them."""
 
 from collections.abc import Collection
+from typing import Final
 
 from registry_core.handlers import Reader, fold
 from registry_core.identity import Account, account_stream
@@ -8,6 +9,9 @@ from registry_core.version import Version
 
 from hallmark_approval.promotion import Promotion
 from hallmark_approval.review import Parties
+
+TOPIC_ACCOUNTS: Final = "kafka:"
+"""Accounts of inbound topics, behind which no person is known."""
 
 
 async def persons(reader: Reader, accounts: Collection[str]) -> dict[str, str]:
@@ -21,10 +25,18 @@ async def parties(reader: Reader, version: Version, promotion: Promotion) -> Par
     """Who had a hand in what is reviewed."""
     evidence = {item.attached_by for item in version.evidence}
     exceptions = {item.requested_by for item in version.exceptions.values()}
-    known = await persons(reader, {version.registered_by, promotion.requested_by, *evidence, *exceptions})
+    registrants = {version.registered_by, *_stand_in(version)}
+    known = await persons(reader, {*registrants, promotion.requested_by, *evidence, *exceptions, *version.uploaded_by})
     return Parties(
-        registered_by=known[version.registered_by],
+        registered_by=[known[account] for account in registrants],
         requested_by=known[promotion.requested_by],
+        uploaded_by=[known[account] for account in version.uploaded_by],
         evidence_by=[known[account] for account in evidence],
         exception_by=[known[account] for account in exceptions],
     )
+
+
+def _stand_in(version: Version) -> list[str]:
+    """A topic tells who may write to it, not who did: the owner then stands for whoever registered."""
+    owner = version.metadata.owner
+    return [owner] if owner and version.registered_by.startswith(TOPIC_ACCOUNTS) else []

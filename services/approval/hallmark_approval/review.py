@@ -1,5 +1,6 @@
 """Reviews: who may give one (four eyes over persons), what exactly is signed, and whether it was."""
 
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -33,16 +34,18 @@ class Identity:
 class Parties:
     """The persons (not accounts) who had a hand in what is reviewed, and so may not review it (mission E3)."""
 
-    registered_by: str
+    registered_by: Collection[str]
     requested_by: str
+    uploaded_by: Collection[str] = ()
     evidence_by: Collection[str] = ()
     exception_by: Collection[str] = ()
 
     def parts_of(self, person: str) -> tuple[str, ...]:
         """What this person did, in words; empty if nothing."""
         did = {
-            "registered the version": (self.registered_by,),
+            "registered the version": self.registered_by,
             "requested the promotion": (self.requested_by,),
+            "uploaded files": self.uploaded_by,
             "produced evidence": self.evidence_by,
             "asked for an exception": self.exception_by,
         }
@@ -59,8 +62,8 @@ class EarlierReview(Protocol):
 
 
 def _key(person: str) -> str:
-    """Persons compare without case and outer spaces, so that no spelling makes two of one."""
-    return person.strip().casefold()
+    """Persons compare in Unicode's form NFKC, without case and outer spaces, so that no spelling makes two of one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", person).casefold()).strip()
 
 
 def same_person(one: str, other: str) -> bool:

@@ -6,6 +6,7 @@ import httpx
 import pytest
 from litestar import Litestar
 from registry_core.http.app import make_app
+from registry_core.http.caller import COOKIE
 from registry_core.identity import ACTIONS
 from registry_core.service import ALL, find_services
 from registry_core.settings import Settings
@@ -22,6 +23,7 @@ PUBLIC = {
     "/static/{name:str}",
 }
 """What needs no token: health, metrics (of a port that is not published), public keys, the way in."""
+FOREIGN = (403, "urn:hallmark:problem:foreign-origin")
 ROLES = ("viewer", "contributor", "reviewer:security", "manager", "admin", "auditor", "nothing")
 
 
@@ -69,6 +71,24 @@ def _filled(path: str) -> str:
     names = {"ref:str": "model:m@1.0.0", "letter:int": "1", "name:path": "f"}
     parts = [names.get(p.strip("{}"), "x") if p.startswith("{") else p for p in path.split("/")]
     return "/".join(parts)
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [("http://hallmark", True), ("http://hallmark:9999", False), ("https://evil.example", False), ("null", False)],
+)
+async def test_a_cookie_writes_only_from_the_site_s_own_pages(settings: Settings, origin: str, allowed: bool) -> None:
+    alone = settings.model_copy(update={"kafka_bootstrap": ""})
+    body = {"ref": "model:m@1.0.0", "digest": "sha256:" + "0" * 64}
+    async with running(alone, find_services(["ledger", "ingestion"])) as (platform, services):
+        token = await token_of(platform, "dana", "contributor")
+        async with http(platform, services) as client:
+            cookie = {"origin": origin, "cookie": f"{COOKIE}={token}"}
+            answer = await client.post("/v1/versions", json=body, headers=cookie)
+            bearer = {"origin": origin, "authorization": f"Bearer {token}"}
+            assert (await client.get("/v1/whoami", headers=cookie)).status_code == 200
+            assert (await client.post("/v1/versions", json=body, headers=bearer)).is_success
+    assert answer.is_success if allowed else (answer.status_code, answer.json()["type"]) == FOREIGN
 
 
 @pytest.mark.parametrize(

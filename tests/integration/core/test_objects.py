@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -126,3 +127,8 @@ async def test_an_unknown_object_is_told_apart_from_an_error(storage: ObjectStor
     with pytest.raises(Problem) as missing:
         await storage.get(digest_of(b"nothing"))
     assert missing.value.status == 404
+
+
+async def test_the_folder_is_closed_to_other_accounts(tmp_path: Path) -> None:
+    ObjectStorage.open(Settings(data_dir=tmp_path / "var"))
+    assert stat.S_IMODE((tmp_path / "var" / "objects").stat().st_mode) == 0o700

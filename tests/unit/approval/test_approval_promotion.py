@@ -42,7 +42,7 @@ SIGNING = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SIGNING_KEYS = {key_id(SIGNING.public_key()): SIGNING.public_key()}
 REVIEW_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 REVIEW_KEYS = {key_id(REVIEW_KEY.public_key()): REVIEW_KEY.public_key()}
-PARTIES = Parties(registered_by="Rita", requested_by="Rita", evidence_by={"Eve"}, exception_by={"Xena"})
+PARTIES = Parties(registered_by=["Rita"], requested_by="Rita", evidence_by={"Eve"}, exception_by={"Xena"})
 REQUESTED = PromotionRequested(
     promotion="p-1",
     ref=REF,

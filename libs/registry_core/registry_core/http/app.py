@@ -19,7 +19,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from prometheus_client import generate_latest
 
-from registry_core.http.caller import Authenticator, Caller
+from registry_core.http.caller import Authenticator, Caller, refuse_foreign_origin
 from registry_core.identity import ACTIONS
 from registry_core.problems import Problem, forbidden
 from registry_core.service import Platform, Service
@@ -79,6 +79,7 @@ async def _deny_by_default(connection: ASGIConnection[Any, Any, Any, Any], handl
         raise Problem(400, "invalid", "the address holds a NUL", fix="take %00 out of it")
     if handler.opt.get("public") or connection.scope["path"].startswith("/schema"):
         return
+    refuse_foreign_origin(connection)
     account = await connection.app.state.authenticator.account(connection)
     connection.scope["user"] = account
     action = handler.opt.get("action", "")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 from uuid import UUID, uuid4, uuid5
 
 from litestar.connection import ASGIConnection
@@ -20,6 +21,8 @@ from registry_core.store.model import ANY, Append, Conflict
 from registry_core.telemetry import APPENDED, current_traceparent
 
 COOKIE: Final = "hallmark_token"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""RFC 9110, section 9.2.1."""
 CACHE_SECONDS: Final = 1.0
 """How long a revoked token may still be accepted."""
 DECIDE_ATTEMPTS: Final = 20
@@ -62,6 +65,21 @@ class Authenticator:
             self._cache.clear()
         self._cache[token.secret_sha256] = (monotonic() + CACHE_SECONDS, account)
         return account
+
+
+def refuse_foreign_origin(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
+    """A cookie comes along by itself: a write with it has to come from this site's own pages. Raises Problem 403.
+
+    `SameSite=Strict` leaves out other ports and subdomains of the same site, which are as foreign.
+    """
+    if connection.scope.get("method") in SAFE_METHODS or "authorization" in connection.headers:
+        return
+    origin = connection.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != connection.headers.get("host"):
+        raise Problem(
+            403, "foreign-origin", f"a page of {origin[:200]} may not write with this browser's sign-in",
+            fix="write from Hallmark's own pages, or with `Authorization: Bearer <token>`",
+        )  # fmt: skip
 
 
 def _token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:

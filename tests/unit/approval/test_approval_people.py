@@ -1,0 +1,46 @@
+"""Who had a hand in a version, as persons."""
+
+from hallmark_approval.people import parties
+from hallmark_approval.promotion import Promotion, Stage
+from registry_core.events.governance import AccountCreated
+from registry_core.events.versions import ArtifactStored, VersionRegistered
+from registry_core.handlers import load
+from registry_core.identity import account_stream
+from registry_core.store.memory import MemoryEventStore
+from registry_core.values import File, Metadata, UseContext
+from registry_core.version import Version
+from support import MemoryReader, record
+
+REF = "model:m@1.0.0"
+FILE = File(name="m.bin", digest="sha256:" + "a" * 64)
+PROMOTION = Promotion(
+    id="p", ref=REF, digest=FILE.digest, context=UseContext(business_function="lending"), environment="production",
+    requested_by="paul", expedite=False, stage=Stage.IN_REVIEW,
+)  # fmt: skip
+
+
+async def history(registered_by: str) -> MemoryReader:
+    """Dana owns and registers; somebody else with a second login uploads."""
+    store = MemoryEventStore()
+    for account, person in (("dana", "Dana"), ("ursula-ci", "Ursula")):
+        created = AccountCreated(account=account, kind="human", person=person, display_name=person)
+        await record(store, account_stream(account), created)
+    registered = VersionRegistered(
+        ref=REF, digest=FILE.digest, files=(FILE,), metadata=Metadata(owner="dana"), registered_by=registered_by
+    )
+    await record(store, REF, registered, actor=registered_by)
+    await record(store, REF, ArtifactStored(ref=REF, file=FILE, uri="file:///m.bin"), actor="ursula-ci")
+    return MemoryReader(store)
+
+
+async def test_whoever_uploaded_a_file_is_a_party_under_the_person_s_name():
+    reader = await history("dana")
+    who = await parties(reader, await load(reader, Version(), REF), PROMOTION)
+    assert who.parts_of("Ursula") == ("uploaded files",)
+    assert who.parts_of("Dana") == ("registered the version",)
+
+
+async def test_the_owner_stands_for_whoever_registered_over_a_topic():
+    reader = await history("kafka:mlops")
+    who = await parties(reader, await load(reader, Version(), REF), PROMOTION)
+    assert who.parts_of("Dana") == ("registered the version",)
