@@ -43,7 +43,7 @@ doctor: $(INSTALLED)  ## Say what is wrong with this machine's set-up and how to
 
 .PHONY: test
 test: $(INSTALLED)  ## Every test, on the same embedded parts
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 .PHONY: check
 check: $(INSTALLED)  ## Lint, format and types

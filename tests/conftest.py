@@ -24,6 +24,14 @@ FLAVOUR = os.environ.get("HALLMARK_TEST_KAFKA", "tansu")
 """`make test-kafka` sets it to `kafka`."""
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Two processes share the tests: a file stays in one, and so do all journeys on seven services."""
+    for item in items:
+        together = "faults" if item.get_closest_marker("faults") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
+
+
 @pytest.fixture(scope="session")
 async def postgres_server() -> AsyncIterator[LocalPostgres]:
     async with temporary_postgres() as server:

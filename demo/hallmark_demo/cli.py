@@ -32,8 +32,8 @@ def demo(
     # One thread is enough for models this small, and two cores are also the database's, the broker's and the services'.
     os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
     console, started = Console(), monotonic()
-    console.print(Panel(INTRODUCTION, border_style="cyan"))
     try:
+        console.print(Panel(INTRODUCTION, border_style="cyan"))
         with _workspace() as folder, _site(folder, console) as site:
             outcome = _walk(site, folder, console)
             _keep(outcome.pack)

@@ -1,6 +1,7 @@
 """An undisturbed run of the journey on all services, and new installations on which to disturb one."""
 
 from collections import Counter
+from typing import Any
 
 import pytest
 from faults.end_state import EndState
@@ -15,6 +16,17 @@ KILLS = pytest.StashKey[Counter[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[KILLS] = Counter()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A process that ran tests tells how many it killed."""
+    node.config.stash[KILLS].update(node.workeroutput.get("kills", {}))
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["kills"] = dict(session.config.stash[KILLS])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
