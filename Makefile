@@ -58,9 +58,10 @@ bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Every workload beside its reference; 
 	@$(BIN)/python -m bench $(ARGS)
 
 .PHONY: check
-check: $(INSTALLED)  ## Lint, format and types
+check: $(INSTALLED)  ## Lint, format, compatibility of event schemas, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m registry_core.compatibility check schemas
 	$(BIN)/mypy $(PACKAGES)
 
 .PHONY: format
@@ -71,6 +72,10 @@ format: $(INSTALLED)  ## Format, and mend what can be mended
 .PHONY: schemas
 schemas: $(INSTALLED)  ## Generate schemas/ from the code
 	$(BIN)/python -m registry_core.schemas schemas
+
+.PHONY: release-schemas
+release-schemas: $(INSTALLED)  ## Take the event schemas for released: from then on they may only grow
+	$(BIN)/python -m registry_core.compatibility release schemas
 
 .PHONY: kafka
 kafka: $(INSTALLED)  ## Run Apache Kafka 4 without Docker (needs Java 17 and Maven), until Ctrl-C

@@ -118,7 +118,7 @@ class Version:
     deployments: tuple[DeploymentProvisioned, ...] = ()
 
     def evolve(self, event: RecordedEvent) -> "Version":
-        uploaded_by = self.uploaded_by | {event.actor} if event.type == ArtifactStored.type else self.uploaded_by
+        uploaded_by = self.uploaded_by | {event.actor} if event.model is ArtifactStored else self.uploaded_by
         return replace(_evolve(self, event.data, event.recorded_at), version=event.version, uploaded_by=uploaded_by)
 
     @property

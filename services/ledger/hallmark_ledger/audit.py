@@ -59,8 +59,7 @@ class History:
     events: Sequence[RecordedEvent]
 
     def of(self, *types: type[Event]) -> list[RecordedEvent]:
-        names = {event_type.type for event_type in types}
-        return [event for event in self.events if event.type in names]
+        return [event for event in self.events if event.model in types]
 
 
 async def read_history(pool: Pool, ref: str) -> History:
@@ -68,7 +67,7 @@ async def read_history(pool: Pool, ref: str) -> History:
     own = await sealed_events(pool, [ref])
     if not own:
         raise not_found(ref, "check the reference: kind:name@version")
-    opened = [event.data for event in own if event.type == PromotionOpened.type]
+    opened = [event.data for event in own if event.model is PromotionOpened]
     promotions = [promotion_stream(data.promotion) for data in opened if isinstance(data, PromotionOpened)]
     return History(ref, await sealed_events(pool, [ref, *promotions]))
 

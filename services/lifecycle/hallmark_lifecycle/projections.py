@@ -9,11 +9,11 @@ from registry_core.projections import Projection, Row
 
 from hallmark_lifecycle import agenda
 
-_CONCERNED: Final = frozenset(event.type for event in agenda.CONCERNED)
+_CONCERNED: Final = frozenset(agenda.CONCERNED)
 
 
 def _due_keys(event: RecordedEvent) -> Iterable[str]:
-    return [event.stream] if event.type in _CONCERNED else []
+    return [event.stream] if event.model in _CONCERNED else []
 
 
 def _due(row: Row | None, event: RecordedEvent) -> Row:
@@ -27,7 +27,7 @@ DUE: Final = Projection("due", 1, "next_at timestamptz, agenda jsonb", _due_keys
 
 
 def _window_keys(event: RecordedEvent) -> Iterable[str]:
-    data = event.data if event.type == ServedWindowRecorded.type else None
+    data = event.data if event.model is ServedWindowRecorded else None
     if not isinstance(data, ServedWindowRecorded):
         return []
     parts = (data.environment, data.deployment, data.start.isoformat(), data.ref, data.state, data.approved)

@@ -26,7 +26,7 @@ def _same(path: str, text: str) -> bool:
 
 def test_no_schema_is_left_of_a_type_that_is_gone(generated: dict[str, str]) -> None:
     found = {path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*") if path.is_file()}
-    assert found == set(generated)
+    assert found - {"released.json"} == set(generated)
 
 
 @pytest.mark.parametrize("event_type", list(event_types()))

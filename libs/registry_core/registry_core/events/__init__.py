@@ -2,30 +2,40 @@
 
 from registry_core.events import evidence, governance, lifecycle, promotions, versions
 from registry_core.events.base import (
+    Erased,
     Event,
+    NewerEventTypeError,
     NewEvent,
     Origin,
     RecordedEvent,
     UnknownEventTypeError,
     decode,
     derived_id,
+    earlier_version,
     event_types,
     topic_of,
+    upcasts,
+    versions_of,
 )
 
 __all__ = [
+    "Erased",
     "Event",
     "NewEvent",
+    "NewerEventTypeError",
     "Origin",
     "RecordedEvent",
     "UnknownEventTypeError",
     "decode",
     "derived_id",
+    "earlier_version",
     "event_types",
     "evidence",
     "governance",
     "lifecycle",
     "promotions",
     "topic_of",
+    "upcasts",
     "versions",
+    "versions_of",
 ]

@@ -1,12 +1,14 @@
 """What an event is: a closed pydantic model with a CloudEvents type, a topic family and a place in the log.
 
 Type names are `io.hallmark.<subject>.<what happened>.v<n>` (CloudEvents 1.0 `type`). A breaking change is a new
-`v<n+1>` class with an upcaster from the old one; stored events are never rewritten.
+`v<n+1>` class with an upcaster from the old one; stored events are never rewritten. Whoever reads sees the newest
+version alone: `decode`, `RecordedEvent.data` and `RecordedEvent.model` all speak of that (docs/events.md).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar, Final, TypeVar
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict
@@ -15,6 +17,9 @@ NAMESPACE = UUID("6f1d3c0e-0d8b-5d7c-9a55-6d0a5a1f7b11")
 """Root of every derived id, so that the same cause gives the same consequence on any machine."""
 
 _REGISTRY: dict[str, type["Event"]] = {}
+_UPCASTERS: dict[str, tuple[type["Event"], Callable[[Any], "Event"]]] = {}
+"""By old type: the next version, and the function that makes one of an old event."""
+_NOT_STORED: Final = ""
 
 
 class Event(BaseModel):
@@ -30,11 +35,66 @@ class Event(BaseModel):
         if type in _REGISTRY:
             raise TypeError(f"event type {type} is declared twice")
         cls.type, cls.family = type, family
-        _REGISTRY[type] = cls
+        if type != _NOT_STORED:
+            _REGISTRY[type] = cls
 
     def encode(self) -> bytes:
         """The body as stored, hashed and sent: compact JSON, absent optional fields left out."""
         return self.model_dump_json(exclude_none=True).encode()
+
+
+class Erased(Event, type=_NOT_STORED, family=""):
+    """What an event says whose body was erased: nothing. Folds go on over it, as over a type that they do not know."""
+
+
+EventClass = type[Event]
+Old = TypeVar("Old", bound=Event)
+New = TypeVar("New", bound=Event)
+
+
+def upcasts(old: type[Old], to: type[New]) -> Callable[[Callable[[Old], New]], Callable[[Old], New]]:
+    """Register the pure function below as the way from `v<n>` to `v<n+1>` of one type. Raises TypeError."""
+    (name, number), successor = _parted(old.type), _parted(to.type)
+    if successor != (name, number + 1) or old.family != to.family:
+        raise TypeError(f"{to.type} does not follow {old.type}: the same name and family, and the next number")
+    if old.type in _UPCASTERS:
+        raise TypeError(f"{old.type} has an upcaster already")
+
+    def register(function: Callable[[Old], New]) -> Callable[[Old], New]:
+        _UPCASTERS[old.type] = (to, function)
+        return function
+
+    return register
+
+
+def _parted(event_type: str) -> tuple[str, int]:
+    """`io.hallmark.version.registered.v1` as (`io.hallmark.version.registered`, 1); no number is 0."""
+    name, _, number = event_type.rpartition(".v")
+    return (name, int(number)) if name and number.isdecimal() and len(number) < 5 else (event_type, 0)
+
+
+def newest(event_type: str) -> type[Event] | None:
+    """The class that events of this type are read as; None for a type that this build does not know."""
+    known = _REGISTRY.get(event_type)
+    while known and known.type in _UPCASTERS:
+        known = _UPCASTERS[known.type][0]
+    return known
+
+
+def versions_of(event: type[Event]) -> list[str]:
+    """Every type whose events are read as this class, oldest first. Raises TypeError for a superseded class."""
+    if newest(event.type) is not event:
+        raise TypeError(f"{event.type} is superseded: nobody sees such events any more, name its newest version")
+    name, number = _parted(event.type)
+    return [known for known in (f"{name}.v{n}" for n in range(1, number + 1)) if known in _REGISTRY]
+
+
+def earlier_version(event_type: str) -> type[Event] | None:
+    """The latest version known here of a type that itself is newer than this build; None for any other type."""
+    name, number = _parted(event_type)
+    if event_type in _REGISTRY:
+        return None
+    return next(filter(None, (_REGISTRY.get(f"{name}.v{n}") for n in range(number - 1, 0, -1))), None)
 
 
 def event_types() -> dict[str, type[Event]]:
@@ -43,8 +103,12 @@ def event_types() -> dict[str, type[Event]]:
 
 
 def topic_of(event_type: str) -> str:
-    """The Kafka topic that carries an event type, e.g. `registry.versions`; unknown types go to `registry.unknown`."""
-    known = _REGISTRY.get(event_type)
+    """The Kafka topic that carries an event type, e.g. `registry.versions`; unknown types go to `registry.unknown`.
+
+    A version that is newer than this build stays with its type: its place in the log is for good, and whoever is
+    upgraded looks for it there.
+    """
+    known = _REGISTRY.get(event_type) or earlier_version(event_type)
     return f"registry.{known.family}" if known else "registry.unknown"
 
 
@@ -91,10 +155,18 @@ class RecordedEvent:
 
     @property
     def data(self) -> Event:
-        """The typed body (decoded once). Raises `UnknownEventTypeError` or pydantic's `ValidationError`."""
+        """The body as the newest version of its type (decoded once), or `Erased`.
+
+        Raises `UnknownEventTypeError`, `NewerEventTypeError` or pydantic's `ValidationError`.
+        """
         if not self._decoded:
-            self._decoded.append(decode(self.type, self.body or b"{}"))
+            self._decoded.append(Erased() if self.body is None else decode(self.type, self.body))
         return self._decoded[0]
+
+    @property
+    def model(self) -> EventClass | None:
+        """The class that `data` is of, without decoding; None for a type that this build does not know."""
+        return newest(self.type)
 
 
 class UnknownEventTypeError(ValueError):
@@ -104,12 +176,26 @@ class UnknownEventTypeError(ValueError):
         super().__init__(f"unknown event type {event_type!r}; `hallmark events list` names those known here")
 
 
+class NewerEventTypeError(UnknownEventTypeError):
+    """A version of a known type that only a later release can read: wait for the upgrade, skip nothing."""
+
+    def __init__(self, event_type: str) -> None:
+        ValueError.__init__(self, f"{event_type} was written by a later release than this one; upgrade this service")
+
+
 def decode(event_type: str, body: bytes) -> Event:
-    """Parse a stored or received body."""
+    """Parse a stored body, and bring it to the newest version of its type.
+
+    Fields that this build does not know are passed over: a later release may have added optional ones. What is made
+    or received here is closed all the same.
+    """
     known = _REGISTRY.get(event_type)
     if known is None:
-        raise UnknownEventTypeError(event_type)
-    return known.model_validate_json(body)
+        raise (NewerEventTypeError if earlier_version(event_type) else UnknownEventTypeError)(event_type)
+    data = known.model_validate_json(body, extra="ignore")
+    while data.type in _UPCASTERS:
+        data = _UPCASTERS[data.type][1](data)
+    return data
 
 
 def derived_id(cause: UUID, *parts: object) -> UUID:

@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from prometheus_client import generate_latest
 
+from registry_core.events import NewerEventTypeError
 from registry_core.http.caller import Authenticator, Caller, refuse_foreign_origin
 from registry_core.identity import ACTIONS
 from registry_core.problems import Problem, forbidden
@@ -54,6 +55,7 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
             IllegalTransitionError: _illegal,
             DuplicateEventError: _duplicate,
             EventTooLargeError: _too_large,
+            NewerEventTypeError: _newer,
             asyncpg.DataError: _unfit,
             Exception: _unexpected,
         },
@@ -169,6 +171,11 @@ def _duplicate(request: AnyRequest, error: DuplicateEventError) -> Response[dict
 
 def _too_large(request: AnyRequest, error: EventTooLargeError) -> Response[dict[str, Any]]:
     return _problem(request, Problem(413, "too-large", str(error)))
+
+
+def _newer(request: AnyRequest, error: NewerEventTypeError) -> Response[dict[str, Any]]:
+    fix = "finish the upgrade: replace this service by the later release"
+    return _problem(request, Problem(503, "older-than-the-log", str(error), fix=fix))
 
 
 def _unfit(request: AnyRequest, error: asyncpg.DataError) -> Response[dict[str, Any]]:

@@ -8,11 +8,12 @@ and without any broker the same code follows the log alone (docs/decisions/0004)
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 import structlog
 
 from registry_core.clock import Clock
-from registry_core.events import RecordedEvent, topic_of
+from registry_core.events import NewerEventTypeError, RecordedEvent, earlier_version, topic_of, versions_of
 from registry_core.handlers import Cause, Handler, Handlers
 from registry_core.messaging import dead_letters
 from registry_core.messaging.unit_of_work import Commit, StaleReadError, UnitOfWork
@@ -42,13 +43,19 @@ class LostPartitionError(Exception):
     """Another member has moved this partition's watermark: it owns the partition now."""
 
 
+_NOT_POISON = (StaleReadError, LostPartitionError, NewerEventTypeError, *TRANSIENT)
+"""Reasons to stop and begin again, now or after an upgrade; any other is the event's own."""
+
+
 class Consumer:
     """`advance` is the only way forward; Kafka, notifications and a slow poll all merely call it."""
 
     def __init__(self, service: str, handlers: Handlers, pool: Pool, clock: Clock) -> None:
         self.service = service
         self.topics = sorted({topic_of(event.type) for event in handlers})
-        self._handlers: Mapping[str, Handler] = {event.type: handler for event, handler in handlers.items()}
+        self._handlers: Mapping[str, Handler] = {
+            name: handler for event, handler in handlers.items() for name in versions_of(event)
+        }
         self._pool, self._clock = pool, clock
         self._locks: defaultdict[Partition, asyncio.Lock] = defaultdict(asyncio.Lock)
 
@@ -60,10 +67,17 @@ class Consumer:
         return [(row["topic"], row["partition"]) for row in rows]
 
     async def advance(self, partition: Partition) -> None:
-        """Handle everything sealed in this partition up to its head. Raises what is TRANSIENT, after losing nothing."""
+        """Handle everything sealed in this partition up to its head, or up to what only a later release can read.
+
+        Raises what is TRANSIENT, after losing nothing.
+        """
         async with self._locks[partition]:
-            while await self._advance_once(partition):
-                pass
+            try:
+                while await self._advance_once(partition):
+                    pass
+            except NewerEventTypeError as error:
+                log.warning("a partition waits for this service to be upgraded", partition=partition, reason=str(error))
+                return
         LAG.labels(self.service, *partition).set(0)
 
     async def _advance_once(self, partition: Partition) -> bool:
@@ -80,17 +94,25 @@ class Consumer:
 
     async def _handle_next(self, connection: Connection, partition: Partition) -> bool:
         mark = _Mark(self.service, partition, await self._watermark(connection, partition))
-        events = [recorded(row) for row in await connection.fetch(_NEXT, *partition, mark.committed)]
+        found = [recorded(row) for row in await connection.fetch(_NEXT, *partition, mark.committed)]
+        events = list(takewhile(self._can_read, found))
         try:
             await self._handle_together(connection, events, mark)
-        except (StaleReadError, LostPartitionError, *TRANSIENT):
+        except _NOT_POISON:
             raise
         except Exception as error:  # of whichever event: effects may be refused long after their handler returned
             log.warning("events are handled one by one", partition=partition, reason=repr(error))
             for event in events:
                 if (event.log_index or 0) > mark.committed:
                     await self._handle_alone(connection, partition, event, mark)
+        if len(events) < len(found):
+            raise NewerEventTypeError(found[len(events)].type)
         return len(events) == BATCH
+
+    def _can_read(self, event: RecordedEvent) -> bool:
+        """False for a later version of a type that is handled here: passed over, its effects would be lost."""
+        earlier = earlier_version(event.type)
+        return earlier is None or earlier.type not in self._handlers
 
     async def _handle_together(self, connection: Connection, events: Sequence[RecordedEvent], mark: "_Mark") -> None:
         work = UnitOfWork(connection, self.service, self._clock, lambda: mark.commit)
@@ -109,7 +131,7 @@ class Consumer:
         try:
             await self._handle(event, work)
             await work.commit()
-        except (StaleReadError, LostPartitionError, *TRANSIENT):
+        except _NOT_POISON:
             raise
         except Exception as error:
             await self._set_aside(connection, partition, event, error, mark)
@@ -123,7 +145,7 @@ class Consumer:
 
     async def _handle(self, event: RecordedEvent, work: UnitOfWork) -> None:
         handler = self._handlers.get(event.type)
-        if handler is None:
+        if handler is None or event.body is None:
             return
         with span(f"{self.service} {event.type}", event.traceparent, stream=event.stream):
             work.add(await handler(event, work), Cause.of(event))

@@ -9,7 +9,7 @@ import json
 from typing import Any, TypeGuard
 
 from pydantic import ValidationError
-from registry_core.events import Event, RecordedEvent, UnknownEventTypeError, decode
+from registry_core.events import Erased, Event, RecordedEvent, UnknownEventTypeError, decode
 from registry_core.values import parse_ref
 
 KEY_LIMIT = 1000
@@ -19,9 +19,10 @@ KEY_LIMIT = 1000
 def data_of(event: RecordedEvent) -> Event | None:
     """The typed body, storable; None when it was erased, or when this build does not know its type."""
     try:
-        return decode(event.type, _without_nul(event.body)) if _has_nul(event.body) else event.data
+        data = decode(event.type, _without_nul(event.body)) if _has_nul(event.body) else event.data
     except (UnknownEventTypeError, ValidationError):
         return None
+    return None if isinstance(data, Erased) else data
 
 
 def _has_nul(body: bytes | None) -> TypeGuard[bytes]:
