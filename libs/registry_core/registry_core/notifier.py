@@ -10,6 +10,7 @@ import asyncpg
 SEALED = "sealed"
 JOBS = "jobs"
 PROJECTED = "projected"
+REBUILDS = "rebuilds"
 
 
 class Notifier:
@@ -36,7 +37,7 @@ class Notifier:
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         try:
-            for channel in (SEALED, JOBS, PROJECTED):
+            for channel in (SEALED, JOBS, PROJECTED, REBUILDS):
                 await connection.add_listener(channel, self._notified)
             await lost.wait()
         finally:

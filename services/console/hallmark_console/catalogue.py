@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from registry_core.problems import Problem, not_found
-from registry_core.projections import Projection
 from registry_core.store.postgres import Pool
 
 _VIEWS: Final = """
-    select v.relname as name, t.relname as "table",
+    select v.relname as name,
            array(select a.attname::text from pg_attribute a where a.attrelid = v.oid and a.attnum > 0
                  and not a.attisdropped order by a.attnum) as columns,
            array(select format_type(a.atttypid, null) from pg_attribute a where a.attrelid = v.oid and a.attnum > 0
@@ -18,7 +17,7 @@ _VIEWS: Final = """
       join pg_depend d on d.classid = 'pg_rewrite'::regclass and d.objid = r.oid
                       and d.refclassid = 'pg_class'::regclass and d.refobjid <> v.oid and d.refobjsubid = 1
       join pg_class t on t.oid = d.refobjid
-      join work.projections p on p.name = t.relname
+      join work.projections p on p.name = t.relname and p.projection = v.relname
      where v.relnamespace = 'views'::regnamespace and v.relkind = 'v' and ($1::text is null or v.relname = $1)
      order by v.relname"""
 
@@ -31,15 +30,8 @@ class View:
     """A view as the database describes it."""
 
     name: str
-    table: str
     columns: dict[str, str]
     """SQL type by column, in order."""
-
-    @property
-    def projection(self) -> Projection:
-        """What of the projection matters to a reader, who has no need of its code: name and table."""
-        name, _, version = self.table.rpartition("__v")
-        return Projection(name, int(version), "", lambda _: (), lambda row, _: row)
 
     @property
     def filterable(self) -> list[str]:
@@ -49,7 +41,7 @@ class View:
 async def list_views(pool: Pool, name: str | None = None) -> list[View]:
     """Every view that can be read, or the one of this name."""
     rows = await pool.fetch(_VIEWS, name)
-    return [View(row["name"], row["table"], dict(zip(row["columns"], row["types"], strict=True))) for row in rows]
+    return [View(row["name"], dict(zip(row["columns"], row["types"], strict=True))) for row in rows]
 
 
 async def find_view(pool: Pool, name: str) -> View:

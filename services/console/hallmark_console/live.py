@@ -7,6 +7,7 @@ from contextlib import closing, suppress
 from itertools import zip_longest
 from typing import Final
 
+import asyncpg
 import structlog
 from litestar.response.sse import ServerSentEventMessage
 from litestar.response.streaming import ASGIStreamingResponse
@@ -61,7 +62,7 @@ async def changes(
                     after = rows[-1]["log_index"]
                 elif await _silent(projected.wait):
                     yield ServerSentEventMessage(data=None, comment="still here")
-        except TRANSIENT as error:
+        except (*TRANSIENT, asyncpg.UndefinedColumnError) as error:  # a new version may lack a column of the filter
             log.warning("live subscription ends; its client will connect anew", view=view.name, reason=repr(error))
 
 

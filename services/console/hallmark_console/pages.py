@@ -11,7 +11,7 @@ from litestar.response import Redirect
 from registry_core.handlers import load
 from registry_core.http.caller import Caller
 from registry_core.problems import Problem, not_found
-from registry_core.projections import Projection, wait_projected
+from registry_core.projections import Projection, stands_at, wait_projected
 from registry_core.service import Platform
 from registry_core.values import Kind, RiskTier, State, asset_stream, parse_ref
 from registry_core.version import Version
@@ -21,7 +21,6 @@ from hallmark_console.portfolio import attention
 from hallmark_console.projections import FINDINGS, PROJECTIONS, REVIEW_QUEUE, VERSION_OVERVIEW, VERSION_TIMELINE
 from hallmark_console.queries import PAGE_SIZE, TIMELINE_SIZE, Search
 from hallmark_console.rendering import page
-from hallmark_console.views import checkpoint
 
 log = structlog.get_logger()
 AnyRequest = Request[Any, Any, Any]
@@ -96,7 +95,7 @@ async def _live(request: AnyRequest, platform: Platform, projection: Projection,
         for each in PROJECTIONS:
             if not await wait_projected(platform.pool, platform.notifier, each, at_least, CATCH_UP_SECONDS):
                 break  # a page that lags is better than none
-    after = await checkpoint(platform.pool, projection.table)
+    after = await stands_at(platform.pool, projection)
     return f"/v1/views/{projection.name}/live?{urlencode({**filters, 'after': after})}"
 
 

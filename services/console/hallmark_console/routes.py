@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from litestar import Request, get
 from litestar.params import Parameter
 from registry_core.problems import Problem
-from registry_core.projections import wait_projected
+from registry_core.projections import stands_at, wait_projected
+from registry_core.projections.waiting import BEGINNING
 from registry_core.service import Platform
 
 from hallmark_console.catalogue import RESERVED, Filter, View, filter_of, find_view, list_views
 from hallmark_console.live import LiveResponse, changes
-from hallmark_console.views import BEGINNING, MAX_LIMIT, checkpoint, page_of
+from hallmark_console.views import MAX_LIMIT, page_of
 
 AnyRequest = Request[Any, Any, Any]
 LogIndex = Annotated[int, Parameter(ge=BEGINNING, le=2**63 - 1)]
@@ -54,7 +55,7 @@ async def live_view(view: str, request: AnyRequest, platform: Platform, after: L
     found = await find_view(platform.pool, view)
     matching = _filter(found, request)
     begin = _resumed(request.headers.get("last-event-id"), after)
-    begin = await checkpoint(platform.pool, found.table) if begin is None else begin
+    begin = await stands_at(platform.pool, found) if begin is None else begin
     return LiveResponse(
         changes(
             platform.pool, platform.notifier, found, begin, matching=matching, allowed=lambda: _still_accepted(request)
@@ -79,7 +80,7 @@ def _resumed(last_event_id: str | None, after: int | None) -> int | None:
 
 
 async def _wait(platform: Platform, view: View, at_least: int, timeout: float) -> None:
-    if not await wait_projected(platform.pool, platform.notifier, view.projection, at_least, timeout):
+    if not await wait_projected(platform.pool, platform.notifier, view, at_least, timeout):
         raise Problem(
             504, "view-behind", f"{view.name} has not come to log index {at_least} within {timeout:g} s",
             fix="ask again; if it stays behind, look at the metric of the projection's lag and at the console's log",

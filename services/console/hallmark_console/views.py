@@ -3,20 +3,12 @@
 import json
 from typing import Any, Final
 
-from registry_core.projections import Row
+from registry_core.projections import Row, stands_at
 from registry_core.store.postgres import Pool
 
 from hallmark_console.catalogue import Filter, View
 
 MAX_LIMIT: Final = 1000
-BEGINNING: Final = -1
-"""Before every event."""
-
-
-async def checkpoint(pool: Pool, table: str) -> int:
-    """The log index up to which a projection's table has taken events in; -1 for none."""
-    done = await pool.fetchval("select log_index from work.projections where name = $1", table)
-    return BEGINNING if done is None else int(done)
 
 
 async def read_rows(pool: Pool, view: View, after: int, limit: int, matching: Filter) -> list[Row]:
@@ -34,7 +26,7 @@ async def read_rows(pool: Pool, view: View, after: int, limit: int, matching: Fi
 
 async def page_of(pool: Pool, view: View, after: int, limit: int, matching: Filter) -> dict[str, Any]:
     """One page as a document. `next` is the `after` of the next page, absent on the last one."""
-    known = await checkpoint(pool, view.table)  # before the rows: a subscription from here on misses nothing
+    known = await stands_at(pool, view)  # before the rows: a subscription from here on misses nothing
     rows = await read_rows(pool, view, after, limit, matching)
     more = {"next": rows[-1]["log_index"]} if len(rows) >= limit else {}
     return {"view": view.name, "log_index": known, "rows": rows, **more}

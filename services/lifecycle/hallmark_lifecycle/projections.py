@@ -3,38 +3,42 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from registry_core.events import RecordedEvent
 from registry_core.events.governance import CustomerCount, ServedWindowRecorded
-from registry_core.projections import Projection, Row
+from registry_core.projections import Entry, Projection, Row, types_of
 
 from hallmark_lifecycle import agenda
 
-_CONCERNED: Final = frozenset(agenda.CONCERNED)
+_CONCERNED: Final = types_of(*agenda.CONCERNED)
 
 
-def _due_keys(event: RecordedEvent) -> Iterable[str]:
-    return [event.stream] if event.model in _CONCERNED else []
+def _due_keys(event: Entry) -> Iterable[str]:
+    return [event.stream] if event.type in _CONCERNED else []
 
 
-def _due(row: Row | None, event: RecordedEvent) -> Row:
+def _due(row: Row | None, event: Entry) -> Row:
     ahead = agenda.evolve(agenda.from_row(row["agenda"]) if row else agenda.EMPTY, event.data)
     soonest = agenda.next_at(ahead)
     return {"next_at": soonest.isoformat() if soonest else None, "agenda": agenda.to_row(ahead)}
 
 
-DUE: Final = Projection("due", 1, "next_at timestamptz, agenda jsonb", _due_keys, _due)
+DUE: Final = Projection(
+    "due", 1, "next_at timestamptz, agenda jsonb", _due_keys, _due, types=_CONCERNED, indexes={"by_time": "next_at"}
+)
 """By version reference: the next time at which a sweep may have something to do, and the deadlines behind it."""
 
 
-def _window_keys(event: RecordedEvent) -> Iterable[str]:
-    data = event.data if event.model is ServedWindowRecorded else None
+_WINDOWS: Final = types_of(ServedWindowRecorded)
+
+
+def _window_keys(event: Entry) -> Iterable[str]:
+    data = event.data if event.type in _WINDOWS else None
     if not isinstance(data, ServedWindowRecorded):
         return []
     parts = (data.environment, data.deployment, data.start.isoformat(), data.ref, data.state, data.approved)
     return ["/".join(map(str, (*parts, data.context)))]
 
 
-def _window(row: Row | None, event: RecordedEvent) -> Row | None:
+def _window(row: Row | None, event: Entry) -> Row | None:
     data = event.data
     if not isinstance(data, ServedWindowRecorded):
         return None
@@ -73,11 +77,11 @@ SERVED: Final = Projection(
        approved boolean, context jsonb, requests bigint, customers jsonb""",
     _window_keys,
     _window,
+    types=types_of(ServedWindowRecorded),
+    indexes={"by_time": "window_start"},
 )
 """One row per deployment, minute, version, state and use; `ref` null is unattributed; `customers` are by pseudonym."""
 
-DDL: Final = f"""
+DDL: Final = """
     create table if not exists work.served_inferences (id uuid primary key, at timestamptz not null);
-    create index if not exists served_inferences_by_time on work.served_inferences (at);
-    create index if not exists {SERVED.table}_by_time on projection.{SERVED.table} (window_start);
-    create index if not exists {DUE.table}_by_time on projection.{DUE.table} (next_at);"""
+    create index if not exists served_inferences_by_time on work.served_inferences (at);"""

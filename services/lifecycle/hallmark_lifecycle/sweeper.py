@@ -68,7 +68,7 @@ class Sweeper:
         return swept
 
     async def _due(self, as_of: datetime) -> AsyncIterator[str]:
-        query = f"""select key from projection.{DUE.table}
+        query = f"""select key from views.{DUE.name}
                      where next_at <= $1 and key > $2 order by key limit {PAGE}"""
         page: Sequence[Any] = [{"key": ""}]
         while page:

@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from registry_core.events import Event, RecordedEvent
+from registry_core.events import Event
 from registry_core.events.evidence import ArtifactScanned, Finding, VulnerabilityFound, VulnerabilityResolved
 from registry_core.events.lifecycle import RemediationClockStarted, RemediationClockStopped
-from registry_core.projections import Projection, Row
+from registry_core.projections import Entry, Projection, Row, types_of
 from registry_core.values import Severity
 
 from hallmark_console.projections.rows import data_of, row_key
@@ -43,7 +43,7 @@ _NOTHING: Final[Row] = {
 }  # fmt: skip
 
 
-def keys(event: RecordedEvent) -> Iterable[str]:
+def keys(event: Entry) -> Iterable[str]:
     match data_of(event):
         case VulnerabilityFound() | VulnerabilityResolved() as data:
             return (row_key(data.ref, data.advisory),)
@@ -55,7 +55,7 @@ def keys(event: RecordedEvent) -> Iterable[str]:
             return ()
 
 
-def evolve(row: Row | None, event: RecordedEvent) -> Row | None:
+def evolve(row: Row | None, event: Entry) -> Row | None:
     """The finding's row after one more event about it."""
     data = data_of(event)
     changes = _changes(row, data, event.recorded_at.isoformat()) if data else None
@@ -139,4 +139,11 @@ def _clock_stopped(row: Row, cause: str, at: str) -> Row:
     return {**_NO_CLOCK, "open": False, "resolved_at": at, "resolution": cause}
 
 
-FINDINGS = Projection("findings", 1, COLUMNS, keys, evolve)
+_CONCERNED: Final = (
+    VulnerabilityFound, VulnerabilityResolved, ArtifactScanned, RemediationClockStarted, RemediationClockStopped,
+)  # fmt: skip
+
+FINDINGS = Projection(
+    "findings", 1, COLUMNS, keys, evolve,
+    types=types_of(*_CONCERNED), indexes={"by_ref": "ref"},
+)  # fmt: skip

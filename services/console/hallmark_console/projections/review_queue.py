@@ -1,8 +1,9 @@
 """`review_queue`: one row per promotion, from request to decision."""
 
 from collections.abc import Iterable
+from typing import get_args
 
-from registry_core.events import Event, RecordedEvent
+from registry_core.events import Event
 from registry_core.events.promotions import (
     PolicyEvaluated,
     PromotionApproved,
@@ -14,7 +15,7 @@ from registry_core.events.promotions import (
     ReviewRefused,
     RuleResult,
 )
-from registry_core.projections import Projection, Row
+from registry_core.projections import Entry, Projection, Row, types_of
 
 from hallmark_console.projections.rows import data_of, row_key
 
@@ -51,12 +52,12 @@ _Process = (
 )
 
 
-def keys(event: RecordedEvent) -> Iterable[str]:
+def keys(event: Entry) -> Iterable[str]:
     data = data_of(event)
     return (row_key(data.promotion),) if isinstance(data, _Process) else ()
 
 
-def evolve(row: Row | None, event: RecordedEvent) -> Row | None:
+def evolve(row: Row | None, event: Entry) -> Row | None:
     """The promotion's row after one more event of its process."""
     data = data_of(event)
     at = event.recorded_at.isoformat()
@@ -129,4 +130,7 @@ def _rejection(data: PromotionRejected) -> Row:
     }  # fmt: skip
 
 
-REVIEW_QUEUE = Projection("review_queue", 1, COLUMNS, keys, evolve)
+REVIEW_QUEUE = Projection(
+    "review_queue", 1, COLUMNS, keys, evolve,
+    types=types_of(*get_args(_Process)), indexes={"by_ref": "ref"},
+)  # fmt: skip

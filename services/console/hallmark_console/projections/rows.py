@@ -9,14 +9,15 @@ import json
 from typing import Any, TypeGuard
 
 from pydantic import ValidationError
-from registry_core.events import Erased, Event, RecordedEvent, UnknownEventTypeError, decode
+from registry_core.events import Erased, Event, UnknownEventTypeError, decode
+from registry_core.projections import Entry
 from registry_core.values import parse_ref
 
 KEY_LIMIT = 1000
 """Bytes of a row's key; a PostgreSQL B-tree entry holds about 2,700."""
 
 
-def data_of(event: RecordedEvent) -> Event | None:
+def data_of(event: Entry) -> Event | None:
     """The typed body, storable; None when it was erased, or when this build does not know its type."""
     try:
         data = decode(event.type, _without_nul(event.body)) if _has_nul(event.body) else event.data
@@ -33,7 +34,7 @@ def _without_nul(body: bytes) -> bytes:
     return json.dumps(storable(json.loads(body))).encode()
 
 
-def version_of(event: RecordedEvent) -> str | None:
+def version_of(event: Entry) -> str | None:
     """The version whose own stream holds the event, if it is such a stream."""
     try:
         parse_ref(event.stream)

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from registry_core.events import Event, RecordedEvent, event_types
+from registry_core.events import Event, event_types
 from registry_core.events.governance import ServedWindowRecorded
 from registry_core.events.versions import DependantAdded, VersionAdded
-from registry_core.projections import Projection, Row
+from registry_core.projections import Entry, Projection, Row
 
 from hallmark_console.projections.rows import data_of, version_of
 from hallmark_console.projections.sentences import Sentence, describe
@@ -27,11 +27,11 @@ _LARGE: Final = ("envelope", "facts")
 """Parts of events that stay in the log alone: signed envelopes and the input of policies."""
 
 
-def keys(event: RecordedEvent) -> Iterable[str]:
+def keys(event: Entry) -> Iterable[str]:
     return (str(event.log_index),) if _ref(event) else ()
 
 
-def evolve(_row: Row | None, event: RecordedEvent) -> Row | None:
+def evolve(_row: Row | None, event: Entry) -> Row | None:
     """The row of this event."""
     data = data_of(event)
     sentence, tone = describe(data) if data else _unreadable(event)
@@ -42,7 +42,7 @@ def evolve(_row: Row | None, event: RecordedEvent) -> Row | None:
     }  # fmt: skip
 
 
-def _ref(event: RecordedEvent) -> str | None:
+def _ref(event: Entry) -> str | None:
     """The version that the event is about."""
     match data_of(event):
         case DependantAdded(depends_on=ref):
@@ -55,7 +55,7 @@ def _ref(event: RecordedEvent) -> str | None:
             return getattr(data, "ref", None)
 
 
-def _unreadable(event: RecordedEvent) -> Sentence:
+def _unreadable(event: Entry) -> Sentence:
     what = event_types().get(event.type)
     if event.body is None and what:
         return f"{what.__name__}: its content was erased", "neutral"
@@ -67,4 +67,4 @@ def _details(data: Event | None) -> dict[str, Any]:
     return {name: value for name, value in body.items() if name not in _LARGE}
 
 
-VERSION_TIMELINE = Projection("version_timeline", 1, COLUMNS, keys, evolve)
+VERSION_TIMELINE = Projection("version_timeline", 1, COLUMNS, keys, evolve, indexes={"by_ref": "ref, log_index"})

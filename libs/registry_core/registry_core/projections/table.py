@@ -1,0 +1,109 @@
+"""One table of a projection: rows in memory while much is folded into it, and one write of their last states."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from registry_core.projections.model import LeftOut, Projection, Row, Touched
+from registry_core.projections.reading import LogEntry
+from registry_core.store.postgres import Connection
+
+SLICE = 250
+"""Events folded before others in this process have their turn, a few milliseconds."""
+KEPT_BYTES = 16 * 1024 * 1024
+"""Of rows, as JSON, kept in memory for the next chunk; as Python objects they take about five times as much."""
+
+T = TypeVar("T")
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
+"""The escape itself, not a backslash that somebody wrote before `u0000`."""
+_encode = msgspec.json.Encoder(enc_hook=str).encode
+_decode = msgspec.json.Decoder(Row).decode
+
+
+class Table:
+    """The rows of `projection.<name>` as of a log index. Forget it when a transaction with it fails."""
+
+    def __init__(self, projection: Projection, name: str, at: int, left_out: LeftOut) -> None:
+        self.projection, self.name, self.at, self._left_out = projection, name, at, left_out
+        self._rows = dict[str, Row]()
+        self._sizes = dict[str, int]()
+        self._changed = dict[str, Row]()
+        self._complete = at < 0
+        """Every row there is is in memory: a key that is not there is new."""
+        self._columns: list[str] = []
+
+    @property
+    def waiting(self) -> int:
+        """Rows changed since the last write."""
+        return len(self._changed)
+
+    async def fold(self, connection: Connection, entries: Sequence[LogEntry]) -> None:
+        """Take in events, in memory alone."""
+        touched = [pair async for part in _slices(entries) for pair in self.projection.touched(part, self._left_out)]
+        await self._read_missing(connection, touched)
+        async for part in _slices(touched):
+            changed = self.projection.fold_touched(self._rows, part, self._left_out)
+            self._rows.update(changed)
+            self._changed.update(changed)
+
+    async def _read_missing(self, connection: Connection, touched: Sequence[Touched]) -> None:
+        if self._complete:
+            return
+        missing = sorted({key for _, keys in touched for key in keys} - self._rows.keys())
+        if missing:
+            rows = await connection.fetch(
+                f"select key, to_jsonb(t)::text as row from projection.{self.name} t where key = any($1)", missing
+            )
+            self._rows |= {row["key"]: _decode(row["row"]) for row in rows}
+            self._sizes |= {row["key"]: len(row["row"]) for row in rows}
+
+    async def write(self, connection: Connection, at: int) -> None:
+        """Write what changed, and that the table stands at this log index."""
+        if self._changed:
+            encoded = {key: _encode(row) for key, row in self._changed.items()}
+            await connection.execute(await self._upsert(connection), _as_json(encoded.values()))
+            self._keep_only_some({key: len(row) for key, row in encoded.items()})
+            self._changed.clear()
+        await connection.execute("update work.projections set log_index = $2 where name = $1", self.name, at)
+        self.at = at
+
+    async def _upsert(self, connection: Connection) -> str:
+        if not self._columns:
+            rows = await connection.fetch(
+                """select attname from pg_attribute
+                    where attrelid = $1::regclass and attnum > 1 and not attisdropped""", f"projection.{self.name}",
+            )  # fmt: skip
+            self._columns = [row["attname"] for row in rows]
+        assignments = ", ".join(f"{column} = excluded.{column}" for column in self._columns)
+        return f"""insert into projection.{self.name}
+                   select * from jsonb_populate_recordset(null::projection.{self.name}, $1::jsonb)
+                   on conflict (key) do update set {assignments}"""
+
+    def _keep_only_some(self, written: dict[str, int]) -> None:
+        """Those written last, so many as fit: a version's events come close together."""
+        for key, size in written.items():
+            self._sizes.pop(key, None)
+            self._sizes[key] = size
+        total = sum(self._sizes.values())
+        for key in list(self._sizes):
+            if total <= KEPT_BYTES:
+                break
+            total -= self._sizes.pop(key)
+            self._rows.pop(key, None)
+            self._complete = False
+
+
+async def _slices(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """All of them, a few at a time; others in this process have their turn in between."""
+    for first in range(0, len(items), SLICE):
+        yield items[first : first + SLICE]
+        await asyncio.sleep(0)
+
+
+def _as_json(rows: Iterable[bytes]) -> str:
+    """A JSON array; NUL, which events can hold and jsonb cannot, becomes U+FFFD."""
+    text = (b"[" + b",".join(rows) + b"]").decode()
+    return _NUL.sub(r"\1\\ufffd", text) if "\\u0000" in text else text
