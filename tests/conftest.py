@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import hypothesis
 import pytest
 from containers import docker_answers, kafka_container
 from registry_core.local.broker import LocalBroker, broker
@@ -20,6 +21,8 @@ from registry_core.store.postgres import Pool
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two cores are everybody's
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+hypothesis.settings.register_profile("hallmark", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("hallmark")
 FLAVOUR = os.environ.get("HALLMARK_TEST_KAFKA", "tansu")
 """`make test-kafka` sets it to `kafka`."""
 
