@@ -128,17 +128,13 @@ def changed_dependencies(asset: Asset, added: VersionAdded) -> list[DependencyCh
             ref=dependant.dependant, dependency=dependant.depends_on, newer=added.ref, newer_digest=added.digest
         )
         for dependant in asset.dependants
-        if dependant.depends_on != added.ref and _is_newer(added.ref, dependant.depends_on)
+        if dependant.depends_on != added.ref and precedence(added.ref) > precedence(dependant.depends_on)
     ]
 
 
-def _is_newer(ref: str, than: str) -> bool:
-    return _precedence(parse_ref(ref).version) > _precedence(parse_ref(than).version)
-
-
-def _precedence(version: str) -> tuple[Any, ...]:
-    """Semantic Versioning 2.0.0, section 11: a pre-release comes before its release."""
-    core, _, pre = version.split("+", 1)[0].partition("-")
+def precedence(ref: str) -> tuple[Any, ...]:
+    """Sorts references by Semantic Versioning 2.0.0, section 11: a pre-release comes before its release."""
+    core, _, pre = parse_ref(ref).version.split("+", 1)[0].partition("-")
     identifiers = [(0, *_number(p)) if p.isdecimal() else (1, 0, p) for p in pre.split(".")] if pre else []
     return (*map(_number, core.split(".")), not pre, identifiers)
 
