@@ -57,6 +57,16 @@ $(PEERS_INSTALLED): $(UV) bench/requirements.lock
 bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Every workload beside its reference; ARGS="seal verify" runs some, ARGS=--list tells them
 	@$(BIN)/python -m bench $(ARGS)
 
+$(PEERS_INSTALLED): $(UV) bench/requirements.lock
+	@echo "Installing what the benchmarks compare with (locked) ..."
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS)
+	@$(UV) pip sync --quiet --python $(PEERS)/bin/python --require-hashes bench/requirements.lock
+	@touch $@
+
+.PHONY: bench
+bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Every workload beside its reference; ARGS="seal verify" runs some, ARGS=--list tells them
+	@$(BIN)/python -m bench $(ARGS)
+
 .PHONY: check
 check: $(INSTALLED)  ## Lint, format, compatibility of event schemas, types
 	$(BIN)/ruff check .
