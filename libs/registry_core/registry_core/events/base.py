@@ -29,12 +29,14 @@ class Event(BaseModel):
 
     type: ClassVar[str]
     family: ClassVar[str]
+    topic: ClassVar[str]
+    """The Kafka topic of the family."""
 
     def __init_subclass__(cls, *, type: str, family: str) -> None:  # noqa: A002 - CloudEvents' word
         super().__init_subclass__()
         if type in _REGISTRY:
             raise TypeError(f"event type {type} is declared twice")
-        cls.type, cls.family = type, family
+        cls.type, cls.family, cls.topic = type, family, f"registry.{family}"
         if type != _NOT_STORED:
             _REGISTRY[type] = cls
 
@@ -109,7 +111,7 @@ def topic_of(event_type: str) -> str:
     upgraded looks for it there.
     """
     known = _REGISTRY.get(event_type) or earlier_version(event_type)
-    return f"registry.{known.family}" if known else "registry.unknown"
+    return known.topic if known else "registry.unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
