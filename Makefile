@@ -7,8 +7,10 @@ BIN := $(VENV)/bin
 UV := .tools/bin/uv
 MEMBERS := libs/registry_core libs/hallmark services/ingestion services/scanner services/evaluator \
 	services/approval services/lifecycle services/ledger services/console demo
-PACKAGES := $(foreach member,$(MEMBERS),$(wildcard $(member)/hallmark*/ $(member)/registry_core/))
+PACKAGES := $(foreach member,$(MEMBERS),$(wildcard $(member)/hallmark*/ $(member)/registry_core/)) bench
 INSTALLED := $(VENV)/.installed
+PEERS := .bench
+PEERS_INSTALLED := $(PEERS)/.installed
 
 .PHONY: help
 help:  ## Tell every target
@@ -45,6 +47,16 @@ doctor: $(INSTALLED)  ## Say what is wrong with this machine's set-up and how to
 test: $(INSTALLED)  ## Every test, on the same embedded parts
 	$(BIN)/pytest $(ARGS)
 
+$(PEERS_INSTALLED): $(UV) bench/requirements.lock
+	@echo "Installing what the benchmarks compare with (locked) ..."
+	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS)
+	@$(UV) pip sync --quiet --python $(PEERS)/bin/python --require-hashes bench/requirements.lock
+	@touch $@
+
+.PHONY: bench
+bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Every workload beside its reference; ARGS="seal verify" runs some, ARGS=--list tells them
+	@$(BIN)/python -m bench $(ARGS)
+
 .PHONY: check
 check: $(INSTALLED)  ## Lint, format and types
 	$(BIN)/ruff check .
@@ -73,11 +85,16 @@ faults-kafka: $(INSTALLED)  ## Kills, wipes and restarts against Apache Kafka (a
 	HALLMARK_TEST_KAFKA=kafka $(BIN)/pytest -m faults $(ARGS)
 
 .PHONY: clean
-clean:  ## Remove what was installed; data in var/ stays
-	rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
+clean:  ## Remove what was installed; data in var/ and bench/out/ stays
+	rm -rf .venv .bench .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 .PHONY: lock
 lock: $(UV)  ## Resolve the dependencies anew into requirements.lock
 	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --group dev requirements.in --output-file requirements.lock
 	@sed -i.bak '/^-e /d' requirements.lock && rm requirements.lock.bak
+
+.PHONY: lock-bench
+lock-bench: $(UV)  ## The same for what only benchmarks compare with, into bench/requirements.lock
+	$(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url --no-emit-find-links bench/requirements.in --output-file bench/requirements.lock
