@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -141,6 +142,21 @@ async def test_one_can_switch_back_and_loses_nothing(log: Log) -> None:
     await log.shows("tally__v1")
     assert await log.view() == await log.folded(TALLY)
     assert (await log.tables())["tally__v1_g2"].state == "kept"
+
+
+async def test_a_request_sent_again_changes_nothing(log: Log) -> None:
+    """A client that got no answer sends its switch again: that must not switch back."""
+    await log.install(TALLY)
+    log.run(TALLY)
+    await log.amend(20)
+    rebuilding, switching = uuid4(), uuid4()
+    for _ in range(2):
+        asked = await commands.rebuild(log.pool, "tally", switch=False, request=rebuilding)
+        assert asked.table == "tally__v1_g2"
+    await commands.switch(log.pool, "tally", request=switching)
+    await log.shows("tally__v1_g2")
+    assert (await commands.switch(log.pool, "tally", request=switching)).state == "live"
+    assert {t.table: t.state for t in (await log.tables()).values()} == {"tally__v1_g2": "live", "tally__v1": "kept"}
 
 
 async def test_one_table_is_kept_and_older_ones_go(log: Log, owner: asyncpg.Connection) -> None:
@@ -389,7 +405,7 @@ async def test_a_database_of_the_former_release_is_taken_over(
     await owner.execute(
         """alter table work.projections drop column projection, drop column version, drop column generation,
              drop column state, drop column switch_when_ready, drop column begun_at, drop column ready_at,
-             drop column live_since, drop column problem;
+             drop column live_since, drop column problem, drop column request;
            insert into work.projections values ('tally__v0', 7)"""
     )
     await schema.install(database.owner_dsn)
