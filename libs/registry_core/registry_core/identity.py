@@ -27,6 +27,7 @@ ACTIONS: Final[dict[str, frozenset[str]]] = {
     "advise": frozenset({"manager", "admin"}),
     "audit": frozenset({"auditor", "admin", "manager"}),
     "dead-letters": frozenset({"admin"}),
+    "projections": frozenset({"admin"}),
     "policy": frozenset({"manager"}),
     "identity": frozenset({"admin"}),
     "admit": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),

@@ -1,4 +1,4 @@
-"""Views and dead letters."""
+"""Views, their projections, and dead letters."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,6 +23,26 @@ class Operations(Session):
         """
         where = f"/v1/views/{segment(name)}" if name else "/v1/views"
         return self.ask(read(where, **{**(filters or {}), "at_least": at_least, "limit": limit, "after": after}))
+
+    def projections(self, name: str | None = None) -> list[Any]:
+        """The tables of one projection or of all: version, state (`live` is what the view shows), lag in events."""
+        where = f"/v1/projections/{segment(name)}" if name else "/v1/projections"
+        return list(self.ask(read(where))["projections"])
+
+    def rebuild_projection(self, name: str, *, switch: bool = False) -> Document:
+        """Build it anew beside the table that its view goes on showing; with `switch`, show it once it has caught up.
+
+        Answers at once with the new table; `projections` tells how far it is.
+        """
+        return self.ask(write("POST", f"/v1/projections/{segment(name)}/rebuild", {"switch": switch}))
+
+    def switch_projection(self, name: str, table: str | None = None) -> Document:
+        """Show another table once it has caught up: by default the one rebuilt, else the one shown before."""
+        return self.ask(write("POST", f"/v1/projections/{segment(name)}/switch", {"table": table}))
+
+    def drop_projection_table(self, name: str, table: str) -> Document:
+        """Remove a table that the view does not show; a build of it ends."""
+        return self.ask(write("DELETE", f"/v1/projections/{segment(name)}/tables/{segment(table)}"))
 
     def dead_letters(self, state: str | None = None, limit: int | None = None) -> list[Any]:
         """What could not be handled, newest first. `state`: open, replaying or replayed; None for all."""

@@ -17,6 +17,7 @@ from hallmark.cli import (
     local,
     login,
     policies,
+    projections,
     promotions,
     reviews,
     servers,
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
-    deadletters, local, servers,
+    deadletters, projections, local, servers,
 ):  # fmt: skip
     module.add_to(app)
 

@@ -96,3 +96,18 @@ def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
     with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task(plain(label), total=total or None)
         yield lambda count: bar.advance(task, count)
+
+
+@contextmanager
+def steps() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar on standard error where a person watches; yields what takes a label, what is done and what there is."""
+    if wants_json() or not sys.stderr.isatty():
+        yield lambda _label, _done, _total: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only for a person
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    parts = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("")
+        yield lambda label, done, total: bar.update(task, description=plain(label), completed=done, total=total)

@@ -5,6 +5,7 @@ Nothing is done here but noted: the process that has the projection's code does 
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import asyncpg
 
@@ -57,14 +58,20 @@ async def list_tables(pool: Pool | Connection, projection: str | None = None) ->
     return [TableState(**dict(row)) for row in rows]
 
 
-async def rebuild(pool: Pool, projection: str, *, switch: bool) -> TableState:
-    """Have the live table's version built anew beside it, and switched to if so wished. Raises Problem 404, 409."""
+async def rebuild(pool: Pool, projection: str, *, switch: bool, request: UUID | None = None) -> TableState:
+    """Have the live table's version built anew beside it, and switched to if so wished. Raises Problem 404, 409.
+
+    The same request again, here and in `switch`, answers with the same table and does nothing.
+    """
     live = _one(await list_tables(pool, projection), "live")
+    if again := await _of_request(pool, projection, request):
+        return again
     try:
         async with pool.acquire() as connection, connection.transaction():
             table = await connection.fetchval(
                 "select work.add_generation($1, $2, $3)", projection, live.version, switch
             )
+            await connection.execute("update work.projections set request = $2 where name = $1", table, request)
             await connection.execute("select pg_notify($1, $2)", REBUILDS, projection)
     except asyncpg.UniqueViolationError:
         under_way = next(t for t in await list_tables(pool, projection) if t.state in ("building", "ready"))
@@ -72,10 +79,12 @@ async def rebuild(pool: Pool, projection: str, *, switch: bool) -> TableState:
     return await _find(pool, projection, table)
 
 
-async def switch(pool: Pool, projection: str, table: str | None = None) -> TableState:
+async def switch(pool: Pool, projection: str, table: str | None = None, request: UUID | None = None) -> TableState:
     """Have the view show another table once that has caught up: the one named; else the one that is ready or being
     built; else the one shown before. Raises Problem 404, 409."""
     tables = await list_tables(pool, projection)
+    if again := await _of_request(pool, projection, request):
+        return again
     target = await _find(pool, projection, table) if table else _candidate(tables)
     if target.state == "live":
         raise conflict(f"{target.table} is what the view shows", f"`hallmark projections rebuild {projection}` first")
@@ -85,10 +94,11 @@ async def switch(pool: Pool, projection: str, table: str | None = None) -> Table
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
             """update work.projections
-                  set switch_when_ready = true, problem = null,
+                  set switch_when_ready = true, problem = null, request = $2,
                       state = case state when 'kept' then 'building' else state end
                 where name = $1 and state <> 'live'""",
             target.table,
+            request,
         )
         await connection.execute("select pg_notify($1, $2)", REBUILDS, projection)
     return await _find(pool, projection, target.table)
@@ -111,6 +121,11 @@ async def _find(pool: Pool, projection: str, table: str) -> TableState:
     if not found:
         raise not_found(f"table {table!r} of {projection}", "`hallmark projections list` names the tables there are")
     return found[0]
+
+
+async def _of_request(pool: Pool, projection: str, request: UUID | None) -> TableState | None:
+    table = await pool.fetchval("select name from work.projections where request = $1", request)
+    return await _find(pool, projection, table) if table else None
 
 
 def _one(tables: list[TableState], state: str) -> TableState:

@@ -111,7 +111,7 @@ class Projector:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._repeat(self._live.advance, 1.0, SEALED))
+            tasks.create_task(self._repeat(self.follow, 1.0, SEALED))
             tasks.create_task(self._repeat(self._try_to_build, POLL, REBUILDS))
 
     async def _repeat(self, step: Callable[[], Awaitable[int]], seconds: float, channel: str) -> None:
@@ -123,6 +123,10 @@ class Projector:
                 except (*TRANSIENT, asyncpg.LockNotAvailableError) as error:
                     log.warning("projection waits", projection=self.projection.name, reason=repr(error))
                     await asyncio.sleep(0.5)
+
+    async def follow(self) -> int:
+        """Take a chunk into the table that is shown; the number of log indexes that was."""
+        return await self._live.advance()
 
     async def _try_to_build(self) -> int:
         """`build`; a table that cannot be built is told of, and stands in nobody's way."""

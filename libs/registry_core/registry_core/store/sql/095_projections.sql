@@ -9,7 +9,8 @@ alter table work.projections
   add column if not exists begun_at timestamptz not null default now(),
   add column if not exists ready_at timestamptz,
   add column if not exists live_since timestamptz,
-  add column if not exists problem text;        -- why it could not be built
+  add column if not exists problem text,        -- why it could not be built
+  add column if not exists request uuid;        -- the last one about it: the same again changes nothing
 
 -- Rows of a release that knew one table per version: the view says which one is shown.
 update work.projections p
