@@ -82,13 +82,12 @@ async def connections_that_take_turns_keep_a_streams_order(place: Site) -> None:
 async def what_a_savepoint_wrote_is_sealed(place: Site) -> None:
     """The savepoint has an id of its own, which the snapshot of a pass in between does not list as running."""
     store = PostgresEventStore(place.pool)
-    async with place.pool.acquire() as connection:
+    async with place.pool.acquire() as connection, connection.transaction():
+        await append_batch(connection, [append("outside the savepoint")])
         async with connection.transaction():
-            await append_batch(connection, [append("outside the savepoint")])
-            async with connection.transaction():
-                await append_batch(connection, [append("inside the savepoint")])
-            await store.append(append("meanwhile"))
-            await seal_all(place.pool)
+            await append_batch(connection, [append("inside the savepoint")])
+        await store.append(append("meanwhile"))
+        await seal_all(place.pool)
     await seal_all(place.pool)
     await check_log(place.pool, 3)
 

@@ -10,6 +10,7 @@ import typer
 from hallmark.cli import (
     admission,
     audit,
+    backups,
     checks,
     deadletters,
     identities,
@@ -37,7 +38,7 @@ app = typer.Typer(
 )
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
-    deadletters, local, servers,
+    deadletters, local, servers, backups,
 ):  # fmt: skip
     module.add_to(app)
 
