@@ -60,6 +60,14 @@ format: $(INSTALLED)  ## Format, and mend what can be mended
 schemas: $(INSTALLED)  ## Generate schemas/ from the code
 	$(BIN)/python -m registry_core.schemas schemas
 
+.PHONY: hammer
+hammer: $(INSTALLED)  ## Write, kill and restart, checking the log all the while: make hammer ARGS="--seconds 60 --seed 7"
+	@$(BIN)/hallmark hammer $(ARGS)
+
+.PHONY: bench-rejected
+bench-rejected: $(INSTALLED)  ## The rejected ways to order and append, tried again: what each breaks or costs
+	@$(BIN)/python bench/rejected $(ARGS)
+
 .PHONY: kafka
 kafka: $(INSTALLED)  ## Run Apache Kafka 4 without Docker (needs Java 17 and Maven), until Ctrl-C
 	@$(BIN)/python -m registry_core.local.kafka

@@ -2,9 +2,8 @@
 
 import asyncio
 import json
-import shutil
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -15,7 +14,7 @@ from conftest import Database
 from hallmark_ledger.checkpoints import Checkpointer
 from hallmark_ledger.packs import Packer
 from registry_core.backup import BackupError, Manifest, put_keys_back, restore, save_keys, write_backup
-from registry_core.local.postgres import LocalPostgres, postgres, temporary_postgres
+from registry_core.local.postgres import LocalPostgres, temporary_postgres
 from registry_core.objects import ObjectStorage
 from registry_core.proofs.keys import load_or_generate_key
 from registry_core.proofs.note import Signer
@@ -23,7 +22,7 @@ from registry_core.proofs.pack import Report, verify_pack
 from registry_core.store import schema
 from registry_core.store.postgres import Pool, PostgresEventStore
 from registry_core.store.sealer import Sealer
-from support import NOW
+from support import NOW, until
 from support_log import append, burn_transaction_ids, check_log, seal_all, without
 
 ORIGIN = "example.org/log"
@@ -49,7 +48,7 @@ class Backup:
 
 @pytest.fixture
 async def backup(
-    database: Database, pool: Pool, owner: asyncpg.Connection, store: ObjectStorage, signer: Signer, tmp_path: Path
+    *, database: Database, pool: Pool, owner: asyncpg.Connection, store: ObjectStorage, signer: Signer, tmp_path: Path
 ) -> Backup:
     """Of 40 sealed and signed events, 3 that are not sealed, two artifacts; transaction ids are high."""
     await burn_transaction_ids(owner, 20_000)
@@ -86,14 +85,9 @@ async def goes_on(pool: Pool, backup: Backup) -> None:
     await PostgresEventStore(pool).append(*[append(f"new{n}") for n in range(3)])
     sealer = Sealer(pool, partitions=4)
     running = asyncio.create_task(sealer.run())
-    try:
-        async with asyncio.timeout(10):
-            while await pool.fetchval("select next_index from log.sealer_state") < backup.events + 3:
-                await asyncio.sleep(0.01)
-    except TimeoutError:
-        pass  # the check tells what is missing
-    finally:
-        running.cancel()
+    with suppress(TimeoutError):  # the check tells what is missing
+        await until(lambda: pool.fetchval("select next_index = $1 from log.sealer_state", backup.events + 3), 10)
+    running.cancel()
     await check_log(pool, backup.events + 3)
 
 
@@ -143,7 +137,13 @@ async def looked_at(pool: Pool) -> int:
 
 @pytest.mark.parametrize("bounded", [True, False])
 async def test_an_idle_sealer_does_not_look_at_every_restored_row_again_and_again(
-    bounded: bool, database: Database, pool: Pool, owner: asyncpg.Connection, young_server: LocalPostgres, tmp_path: Path
+    *,
+    bounded: bool,
+    database: Database,
+    pool: Pool,
+    owner: asyncpg.Connection,
+    young_server: LocalPostgres,
+    tmp_path: Path,
 ) -> None:
     """Restored rows have higher transaction ids than the new cluster hands out for a long time."""
     await burn_transaction_ids(owner, 20_000)

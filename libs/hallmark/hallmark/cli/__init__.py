@@ -13,6 +13,7 @@ from hallmark.cli import (
     backups,
     checks,
     deadletters,
+    hammering,
     identities,
     lifecycle,
     local,
@@ -39,6 +40,7 @@ app = typer.Typer(
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
     deadletters, local, servers, backups,
+    hammering,
 ):  # fmt: skip
     module.add_to(app)
 
