@@ -113,7 +113,7 @@ async def _append(pool: "asyncpg.Pool[asyncpg.Record]", events: int, end: float)
 
 
 def _event() -> NewEvent:
-    data = VersionAdded(ref=f"model:m@1.0.0-{'x' * 200}", digest=_BODY)
+    data = VersionAdded(ref=f"model:m@1.0.0-{'x' * 150}", digest=_BODY)
     return NewEvent(
         id=uuid4(), data=data, origin=Origin(actor="bench", occurred_at=datetime.now(UTC), correlation_id=uuid4())
     )

@@ -1,5 +1,5 @@
 -- Run once by the image, as the superuser, while its data folder is empty. It gives the roles their passwords and the
--- database its owner; `hallmark migrate` makes everything else and finds the roles of store/sql/005_roles.sql there.
+-- database its owner; `hallmark migrate` makes everything else and finds the roles of store/sql/090_roles.sql there.
 -- To change a password later: alter role hallmark_service password '…', then restart with the new value in `.env`.
 \getenv owner_password OWNER_PASSWORD
 \getenv service_password SERVICE_PASSWORD

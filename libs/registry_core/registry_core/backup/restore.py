@@ -41,8 +41,8 @@ async def restore(
         manifest.check_files(folder, found, count)
         if found.artifacts is not None and artifacts is not None:
             await copy_back(folder, artifacts, count)
-        await connection.execute(schema.scripts()["005_roles.sql"])  # the dump grants rights to them
         await load(folder / manifest.DUMP, dsn, count)
+        await schema.install(dsn)  # roles and their rights, which are the cluster's and not the dump's
         await _check_log(connection, found)
     finally:
         await connection.close()

@@ -47,7 +47,7 @@ async def dump(dsn: str, snapshot: str, path: Path, count: Count) -> File:
 
 async def load(path: Path, dsn: str, count: Count) -> None:
     """Restore a dump in one transaction: whoever is killed on the way leaves nothing. Raises BackupError."""
-    arguments = ("--single-transaction", "--exit-on-error", "--no-owner")
+    arguments = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
     async with _running("pg_restore", dsn, *arguments) as process:
         assert process.stdin is not None
         with path.open("rb") as file, suppress(BrokenPipeError, ConnectionResetError):  # its exit code tells why

@@ -98,7 +98,7 @@ async def hammer(options: Options, tell: Callable[[Status], None] = lambda _: No
 async def _run(options: Options, server: LocalPostgres, folder: Path, tell: Callable[[Status], None]) -> Outcome:
     owner = server.dsn_of(OWNER, role=SUPERUSER)
     await _install(owner, options.sql)
-    async with _Run.of(options, server.dsn_of(OWNER, role=SERVICE_ROLE)) as run:
+    async with _Run.of(options, server.dsn_of(OWNER, role=SERVICE_ROLE), owner) as run:
         await run.hammer(server, owner, tell)
         return run.outcome(folder)
 
@@ -116,26 +116,26 @@ async def _install(owner: str, sql: str) -> None:
 
 
 class _Run:
-    def __init__(self, options: Options, dsn: str, pools: tuple[Pool, Pool, Pool]) -> None:
+    def __init__(self, options: Options, dsn: str, owner: str, pools: tuple[Pool, Pool, Pool]) -> None:
         self._options, self._began = options, time.monotonic()
         stores, direct, self._reading = pools
         self.findings = Findings()
         self.book = Book(self.findings)
         self._place = Place(PostgresEventStore(stores), direct, self.book)
         self._reader = Reader(self._reading, self.book, self._random("reader"))
-        self._sealers = Sealers(dsn)
+        self._sealers = Sealers(owner)
         self._notifier = Notifier(dsn)
 
     @classmethod
     @asynccontextmanager
-    async def of(cls, options: Options, dsn: str) -> AsyncIterator["_Run"]:
+    async def of(cls, options: Options, dsn: str, owner: str) -> AsyncIterator["_Run"]:
         async with AsyncExitStack() as stack:
             pools = [
                 await asyncpg.create_pool(dsn, min_size=0, max_size=size, command_timeout=30) for size in (8, 16, 6)
             ]
             for pool in pools:
                 stack.callback(pool.terminate)
-            run = cls(options, dsn, (pools[0], pools[1], pools[2]))
+            run = cls(options, dsn, owner, (pools[0], pools[1], pools[2]))
             stack.callback(run._sealers.stop)
             yield run
 

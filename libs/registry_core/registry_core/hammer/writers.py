@@ -163,9 +163,9 @@ ACTIONS: Final[dict[Callable[[Writer], Awaitable[None]], int]] = {
     Writer.append_expecting: 20,
     Writer.append_to_many: 10,
     Writer.send_again: 5,
-    Writer.transact: 8,
-    Writer.transact_twice: 2,
-    Writer.roll_back: 5,
+    Writer.transact: 4,
+    Writer.transact_twice: 1,
+    Writer.roll_back: 3,
 }
 """How often each is done, relative to the others."""
 
