@@ -57,16 +57,6 @@ $(PEERS_INSTALLED): $(UV) bench/requirements.lock
 bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Every workload beside its reference; ARGS="seal verify" runs some, ARGS=--list tells them
 	@$(BIN)/python -m bench $(ARGS)
 
-$(PEERS_INSTALLED): $(UV) bench/requirements.lock
-	@echo "Installing what the benchmarks compare with (locked) ..."
-	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS)
-	@$(UV) pip sync --quiet --python $(PEERS)/bin/python --require-hashes bench/requirements.lock
-	@touch $@
-
-.PHONY: bench
-bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Every workload beside its reference; ARGS="seal verify" runs some, ARGS=--list tells them
-	@$(BIN)/python -m bench $(ARGS)
-
 .PHONY: check
 check: $(INSTALLED)  ## Lint, format, compatibility of event schemas, types
 	$(BIN)/ruff check .
@@ -86,6 +76,14 @@ schemas: $(INSTALLED)  ## Generate schemas/ from the code
 .PHONY: release-schemas
 release-schemas: $(INSTALLED)  ## Take the event schemas for released: from then on they may only grow
 	$(BIN)/python -m registry_core.compatibility release schemas
+
+.PHONY: hammer
+hammer: $(INSTALLED)  ## Write, kill and restart, checking the log all the while: make hammer ARGS="--seconds 60 --seed 7"
+	@$(BIN)/hallmark hammer $(ARGS)
+
+.PHONY: bench-rejected
+bench-rejected: $(INSTALLED)  ## The rejected ways to order and append, tried again: what each breaks or costs
+	@$(BIN)/python -m bench.rejected $(ARGS)
 
 .PHONY: kafka
 kafka: $(INSTALLED)  ## Run Apache Kafka 4 without Docker (needs Java 17 and Maven), until Ctrl-C

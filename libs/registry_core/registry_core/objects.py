@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
@@ -21,11 +22,6 @@ EVIDENCE_LIMIT = 16 * 1024 * 1024
 """Bytes of one piece of evidence."""
 
 
-def _path(digest: str) -> str:
-    algorithm, value = digest.split(":")
-    return f"{algorithm}/{value[:2]}/{value}"
-
-
 class ObjectStorage:
     """Content-addressed: an object's name is its digest, so nothing is ever replaced."""
 
@@ -36,9 +32,7 @@ class ObjectStorage:
     def open(cls, settings: Settings) -> Self:
         """The store named in the settings; by default a folder in the data folder."""
         if not settings.objects_url:
-            folder = (settings.data_dir / "objects").absolute()
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            return cls(LocalStore(folder), folder.as_uri())
+            return cls.in_folder(settings.data_dir / "objects")
         options: dict[str, Any] = {}
         if settings.objects_url.startswith("s3://"):
             options = {
@@ -51,13 +45,31 @@ class ObjectStorage:
         store = from_url(settings.objects_url, client_options={"allow_http": plain}, **options)
         return cls(store, settings.objects_url)
 
+    @classmethod
+    def in_folder(cls, folder: Path) -> Self:
+        """A folder on this machine, made where needed, closed to other accounts."""
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return cls(LocalStore(folder.absolute()), folder.absolute().as_uri())
+
+    @staticmethod
+    def path_of(digest: str) -> str:
+        """Where an object is within its store."""
+        algorithm, value = digest.split(":")
+        return f"{algorithm}/{value[:2]}/{value}"
+
+    async def digests(self) -> AsyncIterator[str]:
+        """The digest of every object, in no order."""
+        async for batch in obstore.list(self._store, prefix="sha256"):
+            for entry in batch:
+                yield f"sha256:{entry['path'].rpartition('/')[2]}"
+
     def uri(self, digest: str) -> str:
         """Where the object is, for provisioning targets."""
-        return f"{self._url.rstrip('/')}/{_path(digest)}"
+        return f"{self._url.rstrip('/')}/{self.path_of(digest)}"
 
     async def has(self, digest: str) -> bool:
         with suppress(NotFoundError, FileNotFoundError):
-            await obstore.head_async(self._store, _path(digest))
+            await obstore.head_async(self._store, self.path_of(digest))
             return True
         return False
 
@@ -76,7 +88,7 @@ class ObjectStorage:
                     fix="upload the file that was registered, or register the file that you have", field="/digest",
                 )  # fmt: skip
             with suppress(AlreadyExistsError):
-                await obstore.rename_async(self._store, incoming, _path(digest), overwrite=True)
+                await obstore.rename_async(self._store, incoming, self.path_of(digest), overwrite=True)
         finally:
             with suppress(NotFoundError, FileNotFoundError, BaseError):
                 await obstore.delete_async(self._store, incoming)
@@ -86,13 +98,13 @@ class ObjectStorage:
         """Store some bytes; their digest."""
         digest = sha256_digest(data)
         with suppress(AlreadyExistsError):
-            await obstore.put_async(self._store, _path(digest), data, mode="create")
+            await obstore.put_async(self._store, self.path_of(digest), data, mode="create")
         return digest
 
     async def get(self, digest: str, limit: int = EVIDENCE_LIMIT) -> bytes:
         """A whole small object. Raises Problem 404, or 413 above `limit` bytes."""
         try:
-            found = await obstore.get_async(self._store, _path(digest))
+            found = await obstore.get_async(self._store, self.path_of(digest))
         except (NotFoundError, FileNotFoundError) as error:
             raise Problem(404, "not-found", f"no object {digest}", fix="upload it first") from error
         if found.meta["size"] > limit:
@@ -102,7 +114,7 @@ class ObjectStorage:
     async def stream(self, digest: str) -> AsyncIterator[bytes]:
         """A large object in chunks. Raises Problem 404."""
         try:
-            found = await obstore.get_async(self._store, _path(digest))
+            found = await obstore.get_async(self._store, self.path_of(digest))
         except (NotFoundError, FileNotFoundError) as error:
             raise Problem(404, "not-found", f"no object {digest}", fix="upload it first") from error
         async for chunk in found.stream(min_chunk_size=CHUNK):

@@ -55,8 +55,8 @@ def short_passes(monkeypatch: pytest.MonkeyPatch) -> None:
 async def site(server: LocalPostgres, folder: Path, sql: Sql) -> AsyncIterator[Site]:
     name = f"t{uuid4().hex[:12]}"
     await server.database(name)
-    await schema.install(server.dsn_of(name, role="postgres"), sql)
-    dsn = server.dsn_of(name, role="hallmark_service")
+    dsn = server.dsn_of(name, role="postgres")  # who may do what is tested elsewhere
+    await schema.install(dsn, sql)
     async with asyncpg.create_pool(dsn, min_size=1, max_size=8, command_timeout=30) as pool:
         yield Site(pool, server.data_dir / "socket" / ".s.PGSQL.5432", dsn, folder)
 

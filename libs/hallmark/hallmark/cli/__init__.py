@@ -10,8 +10,10 @@ import typer
 from hallmark.cli import (
     admission,
     audit,
+    backups,
     checks,
     deadletters,
+    hammering,
     identities,
     lifecycle,
     local,
@@ -38,7 +40,7 @@ app = typer.Typer(
 )
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
-    deadletters, projections, local, servers,
+    deadletters, projections, local, servers, backups, hammering,
 ):  # fmt: skip
     module.add_to(app)
 

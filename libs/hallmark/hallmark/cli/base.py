@@ -148,7 +148,7 @@ def _package_of(module: str) -> str:
 def _known_on_the_server(error: Exception) -> tuple[dict[str, Any], int] | None:
     """Errors of modules that a plain command never imports; by name, so that they need not be imported here."""
     match type(error).__name__:
-        case "LocalStackError" | "KeyFileError":
+        case "LocalStackError" | "KeyFileError" | "BackupError":
             return {"detail": str(error)}, REFUSED
         case "ValidationError":
             return {"detail": _faults(error), "fix": "correct what is named"}, USAGE

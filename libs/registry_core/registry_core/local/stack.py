@@ -61,7 +61,7 @@ def service_dsn(server: LocalPostgres) -> str:
     return server.dsn_of(OWNER, role=SERVICE_ROLE)
 
 
-def running_dsn(data_dir: Path) -> str:
+def running_dsn(data_dir: Path, role: str = SERVICE_ROLE) -> str:
     """The same of a stack that another process runs on this folder: the unix socket lets its account in alone.
 
     Raises LocalStackError where no stack ever kept its data there.
@@ -70,7 +70,7 @@ def running_dsn(data_dir: Path) -> str:
     if not folder.is_dir():
         raise LocalStackError(f"no local database in {data_dir}; name the data folder of `hallmark up`")
     host = quote(str(lay_out(folder).socket), safe="")
-    return f"postgresql://{SERVICE_ROLE}@/{OWNER}?host={host}"
+    return f"postgresql://{role}@/{OWNER}?host={host}"
 
 
 async def _enter_postgres(stack: AsyncExitStack, data_dir: Path, ephemeral: bool) -> LocalPostgres:

@@ -1,0 +1,1 @@
+"""Schemes that were tried and rejected, kept as a record of why."""
