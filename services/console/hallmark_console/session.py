@@ -9,7 +9,7 @@ from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from litestar.response import Redirect
 from registry_core.handlers import load
-from registry_core.http.caller import COOKIE
+from registry_core.http.caller import COOKIE, refuse_foreign_origin
 from registry_core.identity import Account, BearerToken, account_stream
 from registry_core.service import Platform
 
@@ -28,9 +28,13 @@ class Login:
 
 @get("/login", public=True, include_in_schema=False)
 async def login_page(request: AnyRequest, platform: Platform) -> Response[Any]:
-    """The form; with `?token=`, as in the link that the first start prints, signs in at once."""
+    """The form; with `?token=`, as in the link that the first start prints, signs in at once.
+
+    Not when another site's page led here: it would sign a person in under an account of its choice.
+    """
     wanted = Login(request.query_params.get("token", ""), request.query_params.get("next", "/"))
-    return await _sign_in(request, platform, wanted) if wanted.token else _form(wanted)
+    at_once = wanted.token and request.headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+    return await _sign_in(request, platform, wanted) if at_once else _form(wanted)
 
 
 @post("/login", public=True, include_in_schema=False)
@@ -40,6 +44,7 @@ async def login(
     data: Annotated[Login, Body(media_type=RequestEncodingType.URL_ENCODED)],
 ) -> Response[Any]:
     """Check the token and keep it in the cookie."""
+    refuse_foreign_origin(request)
     return await _sign_in(request, platform, data)
 
 

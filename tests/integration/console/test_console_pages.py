@@ -80,6 +80,15 @@ async def test_a_wrong_token_is_refused_with_words(seeded: Any, token: str) -> N
     assert "unknown, revoked or expired" in answer.text
 
 
+async def test_another_site_signs_nobody_in(seeded: Any) -> None:
+    foreign = {"origin": "https://evil.example", "sec-fetch-site": "cross-site"}
+    async with httpx.AsyncClient(base_url=seeded.console.url) as client:
+        link = await client.get(f"/login?token={seeded.token}", headers=foreign)
+        form = await client.post("/login", data={"token": seeded.token}, headers=foreign)
+    assert (link.status_code, form.status_code) == (200, 403)
+    assert "set-cookie" not in (*link.headers, *form.headers)
+
+
 async def test_signing_out_forgets_the_token(browser: httpx.AsyncClient) -> None:
     assert (await browser.post("/logout")).status_code == 303
     assert (await browser.get("/")).status_code == 303

@@ -54,7 +54,7 @@ CHANGES = [
     "alter system set fsync = off",
 ]
 ONLY_THE_LEDGER = [
-    "select log.seal(0, null, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+    "select log.seal(0, null, 0, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
     "select log.add_checkpoint(1, '', '')",
     "select log.rewind_sealer_after_restore()",
     "select log.try_sealer_lock()",
