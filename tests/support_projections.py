@@ -75,9 +75,10 @@ class Log:
         return await self.seal()
 
     async def seal(self) -> int:
-        sealer = Sealer(self.pool, 4)
-        while await sealer.seal_once():
-            pass
+        async with asyncpg.create_pool(self.owner_dsn, min_size=1, max_size=2) as owner:
+            sealer = Sealer(owner, 4)
+            while await sealer.seal_once():
+                pass
         head = await self.pool.fetchval("select next_index - 1 from log.sealer_state")
         self.notifier.wake("sealed")
         return int(head)

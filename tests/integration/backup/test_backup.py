@@ -161,9 +161,9 @@ async def test_an_idle_sealer_does_not_look_at_every_restored_row_again_and_agai
 
 
 async def test_a_backup_is_of_one_moment_while_writing_goes_on(
-    database: Database, pool: Pool, postgres_server: LocalPostgres, tmp_path: Path
+    database: Database, pool: Pool, ledger_pool: Pool, postgres_server: LocalPostgres, tmp_path: Path
 ) -> None:
-    store, sealer, stop = PostgresEventStore(pool), Sealer(pool, 4), asyncio.Event()
+    store, sealer, stop = PostgresEventStore(pool), Sealer(ledger_pool, 4), asyncio.Event()
 
     async def write() -> None:
         while not stop.is_set():
