@@ -71,7 +71,7 @@ async def http(platform: Platform, services: Sequence[Service], token: str = "")
 async def token_of(platform: Platform, account: str, *roles: str, person: str | None = None) -> str:
     """A new account with these roles, and a token for it."""
     text, issued = new_token(account)
-    created = AccountCreated(account=account, kind="human", person=person or account, display_name=account)
+    created = AccountCreated(account=account, kind="human", person=person or account)
     events: list[Event] = [created, RolesChanged(account=account, roles=roles), issued]
     await platform.store.append(Append(account_stream(account), [new(data) for data in events], ANY))
     return text

@@ -23,7 +23,7 @@ from support_portfolio import Entry
 async def add_account(platform: Platform, account: str, *roles: str) -> str:
     """An account with these roles; its token."""
     token, issued = new_token(account)
-    created = AccountCreated(account=account, kind="human", person=account, display_name=account)
+    created = AccountCreated(account=account, kind="human", person=account)
     await append(
         platform, account_stream(account), created, RolesChanged(account=account, roles=roles), issued, by="admin"
     )

@@ -10,11 +10,13 @@ from typing import Final
 from registry_core.events import Event, RecordedEvent
 from registry_core.events.governance import (
     AccountCreated,
+    AccountIdentified,
     RolesChanged,
     SigningKeyRegistered,
     TokenIssued,
     TokenRevoked,
 )
+from registry_core.personal import Sealed
 
 ACTIONS: Final[dict[str, frozenset[str]]] = {
     "read": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
@@ -30,6 +32,7 @@ ACTIONS: Final[dict[str, frozenset[str]]] = {
     "projections": frozenset({"admin"}),
     "policy": frozenset({"manager"}),
     "identity": frozenset({"admin"}),
+    "privacy": frozenset({"admin"}),
     "admit": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
 }
 """Who may do what; an action or role not named here is refused. `reviewer` stands for every `reviewer:<role>`."""
@@ -62,6 +65,9 @@ class Account:
     account: str = ""
     kind: str = ""
     person: str = ""
+    """A pseudonym where the account was created over HTTP; persons are compared, never named, by it."""
+    name: Sealed | None = None
+    display_name: Sealed | None = None
     roles: frozenset[str] = frozenset()
     tokens: dict[str, Token] = field(default_factory=dict)
     signing_keys: dict[str, SigningKey] = field(default_factory=dict)
@@ -71,8 +77,9 @@ class Account:
 
     def _after(self, data: Event) -> "Account":
         match data:
-            case AccountCreated(account=account, kind=kind, person=person):
-                return replace(self, account=account, kind=kind, person=person)
+            case AccountCreated() | AccountIdentified():
+                about = {name: getattr(data, name) for name in ("account", "kind", "person", "name", "display_name")}
+                return replace(self, **about)
             case RolesChanged(roles=roles):
                 return replace(self, roles=frozenset(roles))
             case TokenIssued():

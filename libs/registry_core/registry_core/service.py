@@ -16,10 +16,12 @@ from registry_core.messaging.transport import InboundHandler
 from registry_core.messaging.unit_of_work import PoolReader
 from registry_core.notifier import Notifier
 from registry_core.objects import ObjectStorage
+from registry_core.personal import PrivacyKey
 from registry_core.projections import Projection
 from registry_core.proofs.keys import load_or_generate_key
 from registry_core.settings import Settings
 from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.vault import Vault
 
 ALL: Final = ("ledger", "ingestion", "scanner", "evaluator", "approval", "lifecycle", "console")
 """Every service, in the order in which `hallmark up` starts them."""
@@ -62,6 +64,15 @@ class Platform:
     def signing_key(self, name: str) -> Ed25519PrivateKey:
         """The named key of this installation, made at first use (`<data_dir>/keys/<name>.pem`, mode 0600)."""
         return load_or_generate_key(self.settings.data_dir / "keys" / f"{name}.pem")
+
+    @property
+    def vault(self) -> Vault:
+        """Persons' keys and pseudonyms. The privacy key is looked for at first use."""
+        return Vault(self.pool, self._privacy_key)
+
+    def _privacy_key(self) -> PrivacyKey:
+        text = self.settings.privacy_key.get_secret_value()
+        return PrivacyKey.parse(text) if text else PrivacyKey(self.signing_key("privacy").private_bytes_raw())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,9 @@ class Settings(BaseSettings):
     """As an owner; when set, the schema is installed at start."""
     pool_size: int = Field(10, ge=2)
 
+    privacy_key: SecretStr = SecretStr("")
+    """Base64 of 32 random bytes, the same for ingestion and lifecycle. Empty: `keys/privacy.pem` in the data folder."""
+
     kafka_bootstrap: str = ""
     """Empty: consumers follow the log alone, which needs no broker."""
     kafka_flavour: Literal["kafka", "tansu"] = "kafka"

@@ -106,11 +106,16 @@ def _problem(
     if not _key(reviewer.person):
         return "four-eyes", f"nobody knows who is behind {reviewer.account}", "have the account's person recorded"
     if did := parties.parts_of(reviewer.person):
-        return "four-eyes", f"{reviewer.person} {' and '.join(did)}", another
+        return "four-eyes", f"{_behind(reviewer)} {' and '.join(did)}", another
     taken = [r.role for r in earlier if same_person(r.person, reviewer.person) and r.role != role]
     if taken:
-        return "four-eyes", f"{reviewer.person} already reviewed as {taken[0]}; one person, one role", another
+        return "four-eyes", f"{_behind(reviewer)} already reviewed as {taken[0]}; one person, one role", another
     return None
+
+
+def _behind(reviewer: Identity) -> str:
+    """Persons have no names in the log, accounts do."""
+    return f"the person behind {reviewer.account}"
 
 
 _TITLES = {

@@ -14,17 +14,17 @@ from hallmark_lifecycle.sweeper import Scheduler, Sweeper
 def build(platform: Platform) -> Service:
     """States, clocks, provisioning, admission and served windows."""
     settings = platform.settings
-    pseudonym = pseudonyms(platform.signing_key(KEY_NAME))
-    inferences = InferenceLog(platform, pseudonym)
+    earlier = pseudonyms(platform.signing_key(KEY_NAME))
+    inferences = InferenceLog(platform)
     sweeper = Sweeper(platform)
     target = ManifestFolder(settings.provision_dir or settings.data_dir / "deployments")
     return Service(
         name="lifecycle",
-        routes=Routes(sweeper, pseudonym).handlers(),
+        routes=Routes(sweeper, earlier).handlers(),
         handlers=HANDLERS,
         jobs={PROVISION: provisioning(target)},
         inbound={"serving.inference": inferences.accept},
         projections=(DUE, SERVED),
-        background=(Scheduler(platform, sweeper, inferences.prune).run,),
+        background=(Scheduler(platform, sweeper, inferences.prune).run, platform.vault.claim),
         ddl=DDL,
     )

@@ -19,6 +19,7 @@ from registry_core.version import Version
 from hallmark_lifecycle.adapters.pseudonyms import Pseudonym
 from hallmark_lifecycle.admission import Question, admit
 from hallmark_lifecycle.agenda import as_utc
+from hallmark_lifecycle.privacy import erase_customer
 from hallmark_lifecycle.projections import DUE, SERVED
 from hallmark_lifecycle.served import served_to
 from hallmark_lifecycle.state import Lifecycle, known_at
@@ -117,11 +118,12 @@ class Routes:
     """Routes that need more than the platform."""
 
     sweeper: Sweeper
-    pseudonym: Pseudonym
+    earlier: Pseudonym
+    """In windows from before every customer had a pseudonym of their own."""
 
     def handlers(self) -> list[Any]:
         return [
-            admission, deprecate_version, retire_version, suspend_version, reinstate_version,
+            admission, deprecate_version, retire_version, suspend_version, reinstate_version, erase_customer,
             self._sweeps(), self._served(),
         ]  # fmt: skip
 
@@ -147,9 +149,9 @@ class Routes:
             """Which version served this customer in the minute of `at`, its state then, and whether it was approved."""
             if at_least is not None:
                 await _projected(platform, at_least)
-            pseudonym = self.pseudonym(customer)
-            found = await served_to(platform.pool, pseudonym, as_utc(at))
-            return {"customer": pseudonym, "at": as_utc(at), **found}
+            pseudonym, earlier = await platform.vault.find(platform.pool, "c", customer), self.earlier(customer)
+            found = await served_to(platform.pool, pseudonym, earlier, as_utc(at))
+            return {"customer": pseudonym or earlier, "at": as_utc(at), **found}
 
         return served
 

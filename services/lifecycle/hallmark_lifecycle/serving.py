@@ -20,7 +20,6 @@ from registry_core.service import Platform
 from registry_core.store.model import ANY, Append
 from registry_core.store.postgres import Connection, append_batch, existing_ids, read_streams
 
-from hallmark_lifecycle.adapters.pseudonyms import Pseudonym
 from hallmark_lifecycle.inference import Inference, InferenceError, parse
 from hallmark_lifecycle.windows import windows
 
@@ -36,8 +35,8 @@ _REMEMBER = """
 class InferenceLog:
     """The inbound topic `serving.inference`."""
 
-    def __init__(self, platform: Platform, pseudonym: Pseudonym) -> None:
-        self._platform, self._pseudonym = platform, pseudonym
+    def __init__(self, platform: Platform) -> None:
+        self._platform, self._vault = platform, platform.vault
 
     async def accept(self, records: Sequence[InboundRecord]) -> Sequence[Rejection]:
         """Count what can be counted; say of the rest why not."""
@@ -81,7 +80,9 @@ class InferenceLog:
     async def _record(self, connection: Connection, inferences: Sequence[Inference]) -> None:
         refs = sorted({inference.ref for inference in inferences if inference.ref})
         streams = await read_streams(connection, refs)
-        made = windows(inferences, streams, self._pseudonym)
+        customers = {inference.customer for inference in inferences if inference.customer}
+        pseudonyms = await self._vault.pseudonyms(connection, "c", customers) if customers else {}
+        made = windows(inferences, streams, pseudonyms.__getitem__)
         known = await existing_ids(connection, [event_id for event_id, _ in made])
         events = [self._event(event_id, data) for event_id, data in made if event_id not in known]
         if events:

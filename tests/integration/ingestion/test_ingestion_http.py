@@ -357,7 +357,7 @@ async def test_a_cloudevent_that_cannot_be_kept_is_malformed(api: Api, changes: 
 
 
 async def test_what_the_database_cannot_hold_fails_alone_and_is_no_server_error(api: Api) -> None:
-    good, bad = (AccountCreated(account=name, kind="human", person="p", display_name="d") for name in ("good", "bad"))
+    good, bad = (AccountCreated(account=name, kind="human", person="p") for name in ("good", "bad"))
     origin = Origin(actor="a\0", occurred_at=datetime.now(UTC), correlation_id=uuid4())
     poisoned = NewEvent(id=uuid4(), data=bad, origin=origin)
     found = await asyncio.gather(

@@ -74,7 +74,7 @@ class World:
     async def token(self, account: str, *roles: str) -> dict[str, str]:
         """A header that authenticates a new account with these roles."""
         text, issued = new_token(account)
-        created = AccountCreated(account=account, kind="human", person=account, display_name=account)
+        created = AccountCreated(account=account, kind="human", person=account)
         await self.given(account_stream(account), created, RolesChanged(account=account, roles=roles), issued)
         return {"Authorization": f"Bearer {text}"}
 

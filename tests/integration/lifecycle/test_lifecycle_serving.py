@@ -162,7 +162,7 @@ async def test_what_can_no_longer_be_told_from_a_repetition_is_refused(world: An
 
 async def _prune(world: Any) -> None:
     """One turn of the scheduler."""
-    (run,) = world.service.background
+    run, *_ = world.service.background
     await run.__self__.turn()
 
 

@@ -23,7 +23,7 @@ async def history(registered_by: str) -> MemoryReader:
     """Dana owns and registers; somebody else with a second login uploads."""
     store = MemoryEventStore()
     for account, person in (("dana", "Dana"), ("ursula-ci", "Ursula")):
-        created = AccountCreated(account=account, kind="human", person=person, display_name=person)
+        created = AccountCreated(account=account, kind="human", person=person)
         await record(store, account_stream(account), created)
     registered = VersionRegistered(
         ref=REF, digest=FILE.digest, files=(FILE,), metadata=Metadata(owner="dana"), registered_by=registered_by

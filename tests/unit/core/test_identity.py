@@ -11,7 +11,7 @@ from registry_core.identity import ACTIONS, Account, BearerToken, new_token
 from registry_core.store.memory import MemoryEventStore
 from support import NOW, record
 
-CREATED = AccountCreated(account="alice", kind="human", person="alice", display_name="Alice")
+CREATED = AccountCreated(account="alice", kind="human", person="alice")
 
 
 async def account(*events: object) -> Account:

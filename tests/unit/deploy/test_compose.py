@@ -13,6 +13,7 @@ from registry_core.service import ALL, Platform, Service
 from registry_core.settings import Settings
 
 HALLMARK = "hallmark:0.1.0"
+PRIVACY_KEY = "HALLMARK_PRIVACY_KEY"
 STACK = {"postgres", "kafka", "objects", "migrate", "proxy", "prometheus", "collector", "traces", "grafana"}
 WITHOUT_HEALTH_CHECK = {"collector", "traces", "migrate"}
 """Images that hold one program and nothing to ask it with; and what ends by itself."""
@@ -95,7 +96,7 @@ def test_every_setting_exists_and_its_value_is_accepted(
 
 def test_all_services_agree_on_their_settings(containers: dict[str, Any]) -> None:
     """The number of partitions above all: the sealer assigns them for everybody."""
-    shared = [{k: v for k, v in settings_of(containers[name]).items() if k != LEDGER_DSN} for name in ALL]
+    shared = [{k: v for k, v in settings_of(containers[name]).items() if k not in (LEDGER_DSN, PRIVACY_KEY)} for name in ALL]
     assert all(settings == shared[0] for settings in shared)
 
 
@@ -103,6 +104,11 @@ def test_the_ledger_alone_knows_the_role_that_gives_order(containers: dict[str, 
     dsns = {name: settings_of(container).get(LEDGER_DSN) for name, container in containers.items()}
     assert {name for name, dsn in dsns.items() if dsn} == {"ledger"}
     assert urlsplit(dsns["ledger"]).username == "hallmark_ledger"
+
+
+def test_the_privacy_key_is_with_those_alone_that_seal_and_open(containers: dict[str, Any]) -> None:
+    """The scanner reads hostile files: what it does not have, it cannot lose."""
+    assert {name for name in containers if PRIVACY_KEY in settings_of(containers[name])} == {"ingestion", "lifecycle"}
 
 
 def test_only_the_migration_knows_the_owner_and_nothing_else(containers: dict[str, Any]) -> None:

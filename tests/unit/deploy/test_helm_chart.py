@@ -55,6 +55,10 @@ def test_the_chart_sets_no_secret(values: Any) -> None:
     assert [name for name in values["settings"] if secret.search(name)] == []
 
 
+def test_the_privacy_key_is_with_those_alone_that_seal_and_open(values: Any) -> None:
+    assert {s["name"] for s in values["services"] if s.get("privacy")} == {"ingestion", "lifecycle"}
+
+
 def test_what_keeps_files_runs_once(values: Any) -> None:
     assert all(service["replicas"] == 1 for service in values["services"] if "storage" in service)
     assert {"ledger", "approval", "lifecycle"} == {s["name"] for s in values["services"] if "storage" in s}

@@ -7,7 +7,9 @@ import json
 import random
 from collections.abc import Callable
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
+from uuid import UUID
 from zlib import crc32
 
 import pytest
@@ -288,11 +290,35 @@ def test_a_malformed_trusted_key_is_a_problem_of_its_own(packs: dict[str, bytes]
     assert (report.problems[0].line, report.problems[0].what) == (0, "trusted key")
 
 
-def test_an_erased_body_verifies_and_is_counted(log: Any):
-    report = check(sealed_again(log, body=None).export(), trusted=[log.signer.vkey])
-    assert report.ok
+def naming(*named: object, event_type: str = "io.hallmark.privacy.person-erased.v1") -> dict[str, Any]:
+    """An event that names others as erased, in the place of another one."""
+    body = json.dumps({"bodies": list(map(str, named))}).encode()
+    return {"type": event_type, "body": body, "body_sha256": sha256(body).digest()}
+
+
+def test_an_erased_body_that_an_erasure_names_verifies_and_is_counted(log: Any):
+    erased = sealed_again(log, body=None)
+    named = [event.id for event in erased.events if event.body is None]
+    last = replace(erased.events[-1], **naming(*named), _decoded=[])
+    report = check(replace(erased, events=(*erased.events[:-1], last)).export(), trusted=[log.signer.vkey])
+    assert report.ok, report.problems
     assert report.erased == 1
     assert "erased" in report.remarks[0]
+
+
+@pytest.mark.parametrize("changes", [{}, naming("nonsense"), naming(UUID(int=99))])
+def test_a_body_that_vanished_is_a_problem(log: Any, changes: dict[str, Any]):
+    gone = sealed_again(log, body=None)
+    last = replace(gone.events[-1], **changes, _decoded=[])
+    report = check(replace(gone, events=(*gone.events[:-1], last)).export(), trusted=[log.signer.vkey])
+    assert [problem.message for problem in report.problems] == ["its body is gone, and no erasure in the log names it"]
+
+
+def test_an_event_of_another_type_erases_nothing(log: Any):
+    gone = sealed_again(log, body=None)
+    named = [event.id for event in gone.events if event.body is None]
+    last = replace(gone.events[-1], **naming(*named, event_type="io.hallmark.other.v1"), _decoded=[])
+    assert not check(replace(gone, events=(*gone.events[:-1], last)).export()).ok
 
 
 def write(log: Any, kind: str, *steps: Callable[[PackWriter], object]):

@@ -19,6 +19,7 @@ from hallmark.cli import (
     local,
     login,
     policies,
+    privacy,
     projections,
     promotions,
     reviews,
@@ -40,6 +41,7 @@ app = typer.Typer(
 )
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
+    privacy, deadletters, local, servers,
     deadletters, projections, local, servers, backups, hammering,
 ):  # fmt: skip
     module.add_to(app)

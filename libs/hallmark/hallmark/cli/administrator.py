@@ -30,7 +30,7 @@ async def first_token(platform: Platform) -> str | None:
     if (await platform.store.read_streams([stream]))[stream]:
         return None
     text, issued = new_token(ADMIN, label="first start")
-    created = AccountCreated(account=ADMIN, kind="human", person=ADMIN, display_name="Administrator")
+    created = AccountCreated(account=ADMIN, kind="human", person=ADMIN)
     events = [created, RolesChanged(account=ADMIN, roles=("admin",)), issued]
     (result,) = await platform.store.append(Append(stream, _new(events), NONE))
     return None if isinstance(result, Conflict) else text

@@ -1,6 +1,6 @@
 """Every event type Hallmark records. Importing this package declares them all."""
 
-from registry_core.events import evidence, governance, lifecycle, promotions, versions
+from registry_core.events import evidence, governance, lifecycle, privacy, promotions, versions
 from registry_core.events.base import (
     Erased,
     Event,
@@ -33,6 +33,7 @@ __all__ = [
     "evidence",
     "governance",
     "lifecycle",
+    "privacy",
     "promotions",
     "topic_of",
     "upcasts",

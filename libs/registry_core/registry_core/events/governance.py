@@ -3,7 +3,8 @@
 from datetime import datetime
 from typing import Literal
 
-from registry_core.events.base import Event
+from registry_core.events.base import Event, upcasts
+from registry_core.personal import Sealed
 from registry_core.values import Account, Digest, Ref, State, UseContext, Value
 
 
@@ -17,13 +18,43 @@ class PolicyActivated(Event, type="io.hallmark.policy.activated.v1", family="pol
     activated_by: Account
 
 
-class AccountCreated(Event, type="io.hallmark.identity.account-created.v1", family="identity"):
-    """Stream `account:<account>`. Several accounts of one human carry the same `person` (mission J2)."""
+class AccountCreatedV1(Event, type="io.hallmark.identity.account-created.v1", family="identity"):
+    """With the person's name in plain text. Stream `account:<account>`."""
 
     account: Account
     kind: Literal["human", "service"]
     person: str
     display_name: str
+
+
+class AccountCreated(Event, type="io.hallmark.identity.account-created.v2", family="identity"):
+    """Stream `account:<account>`. Several accounts of one human carry the same `person` (mission J2)."""
+
+    account: Account
+    kind: Literal["human", "service"]
+    person: str
+    """A pseudonym; the account's own id where nobody said more; the plain name in events from before pseudonyms."""
+    name: Sealed | None = None
+    """The person's name as it was given."""
+    display_name: Sealed | None = None
+
+
+@upcasts(AccountCreatedV1, to=AccountCreated)
+def _(old: AccountCreatedV1) -> AccountCreated:
+    return AccountCreated(
+        account=old.account, kind=old.kind, person=old.person, name=Sealed(scheme="plain", data=old.person),
+        display_name=Sealed(scheme="plain", data=old.display_name),
+    )  # fmt: skip
+
+
+class AccountIdentified(Event, type="io.hallmark.identity.account-identified.v1", family="identity"):
+    """Says anew, by pseudonym and sealed, whom an account belongs to that was created with a plain name."""
+
+    account: Account
+    kind: Literal["human", "service"]
+    person: str
+    name: Sealed
+    display_name: Sealed
 
 
 class RolesChanged(Event, type="io.hallmark.identity.roles-changed.v1", family="identity"):
@@ -76,7 +107,7 @@ class AdvisoryPublished(Event, type="io.hallmark.advisory.published.v1", family=
 
 class CustomerCount(Value):
     customer: str
-    """Keyed pseudonym (HMAC-SHA256), never the customer's own id."""
+    """A pseudonym, never the customer's own id: random; in older windows HMAC-SHA256 under one key for all."""
     requests: int
     first_at: datetime
     last_at: datetime

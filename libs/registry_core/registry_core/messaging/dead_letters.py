@@ -1,11 +1,13 @@
 """Records that could not be handled, kept whole with their reason until somebody replays them."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from registry_core.events import RecordedEvent
+from registry_core.personal import ERASED
 from registry_core.store.postgres import EVENT_COLUMNS, Connection, Pool, recorded
 from registry_core.telemetry import DEAD_LETTERS
 
@@ -112,3 +114,22 @@ async def reopen(connection: Connection, letter: int, reason: str) -> None:
              then d.reason else $2 end where id = $1""",
         letter, _storable(reason)[:4000],
     )  # fmt: skip
+
+
+async def erase_mentions(connection: Connection, topic: str, text: str) -> int:
+    """Empty the letters of an inbound topic that hold this text as a word of its own; how many those were."""
+    rows = await connection.fetch("select id, key, headers::text, value from work.dead_letters where topic = $1", topic)
+    found = [row["id"] for row in rows if _mentions(text, row["key"] or "", row["headers"], row["value"])]
+    await connection.execute(
+        "update work.dead_letters set key = null, headers = '{}', value = $2 where id = any($1)", found, ERASED.encode()
+    )
+    return len(found)
+
+
+def _mentions(text: str, *places: str | bytes) -> bool:
+    """In UTF-8, or as JSON escapes it. `ann` is not mentioned in `joanna`."""
+    spellings = {text.encode("utf-8", "surrogatepass"), json.dumps(text)[1:-1].encode()}
+    word = re.compile(rb"(?<![\w-])(?:" + b"|".join(map(re.escape, spellings)) + rb")(?![\w-])")
+    return any(
+        word.search(place.encode("utf-8", "surrogatepass") if isinstance(place, str) else place) for place in places
+    )

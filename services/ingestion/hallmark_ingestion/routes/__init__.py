@@ -2,6 +2,8 @@
 
 from typing import Any
 
-from hallmark_ingestion.routes import assets, dead_letters, events, identity, versions
+from hallmark_ingestion.routes import assets, dead_letters, events, identity, privacy, versions
 
-ROUTES: list[Any] = [*versions.ROUTES, *assets.ROUTES, *events.ROUTES, *identity.ROUTES, *dead_letters.ROUTES]
+ROUTES: list[Any] = [
+    *versions.ROUTES, *assets.ROUTES, *events.ROUTES, *identity.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES,
+]  # fmt: skip

@@ -18,6 +18,8 @@ from registry_core.service import Platform
 from registry_core.values import Account as AccountId
 from registry_core.values import Value
 
+from hallmark_ingestion.accounts import identify_accounts, named
+
 Role = Annotated[str, StringConstraints(pattern=r"^(viewer|contributor|manager|admin|auditor|reviewer:[a-z]{1,32})$")]
 
 
@@ -48,17 +50,15 @@ class NewSigningKey(Value):
 async def whoami(caller: Caller) -> dict[str, Any]:
     """The calling account."""
     account = caller.account
-    return {"account": account.account, "kind": account.kind, "person": account.person, "roles": sorted(account.roles)}
+    known = await named(caller.platform, account)
+    return {"account": account.account, "kind": account.kind, **known, "roles": sorted(account.roles)}
 
 
 @post("/v1/accounts", action="identity")
 async def create_account(data: NewAccount, caller: Caller) -> dict[str, Any]:
     """A human's or a pipeline's account."""
     _not_reserved(data.account)
-    created = AccountCreated(
-        account=data.account, kind=data.kind, person=data.person or data.account,
-        display_name=data.display_name or data.account,
-    )  # fmt: skip
+    created = await _created(data, caller.platform)
 
     def decide(state: Account) -> list[Event]:
         if state.version >= 0:
@@ -67,6 +67,18 @@ async def create_account(data: NewAccount, caller: Caller) -> dict[str, Any]:
 
     written = await caller.decide(account_stream(data.account), Account(), decide)
     return written.document(account=data.account)
+
+
+async def _created(data: NewAccount, platform: Platform) -> AccountCreated:
+    """By pseudonym and sealed, so that the person can be erased one day."""
+    await identify_accounts(platform)
+    name = data.person or data.account
+    async with platform.pool.acquire() as connection, connection.transaction():
+        person = await platform.vault.identify(connection, name, data.account)
+    return AccountCreated(
+        account=data.account, kind=data.kind, person=person.pseudonym, name=person.seal(name),
+        display_name=person.seal(data.display_name or data.account),
+    )  # fmt: skip
 
 
 @get("/v1/accounts/{account:str}", action="identity")
@@ -81,7 +93,7 @@ def _describe(state: Account, at: datetime) -> dict[str, Any]:
     return {
         "account": state.account,
         "kind": state.kind,
-        "person": state.person,
+        **await named(caller.platform, state),
         "roles": sorted(state.roles),
         "tokens": [
             {"token_id": i, "expires_at": token.expires_at, "in_force": token.in_force(at)}

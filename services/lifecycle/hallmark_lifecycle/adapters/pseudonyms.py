@@ -1,7 +1,6 @@
-"""Customers' pseudonyms: HMAC-SHA256 under a key that never leaves the installation.
+"""Customers' pseudonyms in windows from before every customer had a random one of their own (`store/vault.py`).
 
-Without the key nobody can tell a customer from a pseudonym, nor guess one by trying ids; destroying it makes every
-pseudonym ever written anonymous (mission H6).
+HMAC-SHA256 under one key that never leaves the installation: destroying it makes all of them anonymous at once.
 """
 
 import hmac

@@ -9,6 +9,7 @@ from registry_core.proofs.canonical import take
 from registry_core.proofs.dsse import verify
 from registry_core.proofs.keys import key_id, public_from_base64
 from registry_core.proofs.note import Checkpoint, NoteError, Verifier, open_checkpoint, open_note
+from registry_core.proofs.pack.erasures import Erasures
 from registry_core.proofs.pack.lines import (
     LONGEST_LINE,
     BlobItem,
@@ -72,6 +73,7 @@ class _Verification:
         self._verifiers = self._parse_keys(trusted, 0, "trusted key")
         self._header: Header | None = None
         self._order: EventOrder | None = None
+        self._erasures = Erasures()
         self._checkpoint: str | None = None
         self._signed_by: tuple[str, ...] = ()
         self._ended = False
@@ -155,6 +157,7 @@ class _Verification:
             self._counts["erased"] += 1
         elif sha256(event.body).digest() != event.body_sha256:
             self._problem("its body does not have the hash that the log holds")
+        self._erasures.event(event, self._line)
         if self._order and event.log_index is not None:
             self._problems_of(self._order.event(item, event.log_index))
 
@@ -187,6 +190,9 @@ class _Verification:
             self._problem("the bytes before it are not those that were signed")
         if self._order:
             self._problems_of(self._order.end())
+        if self._header and self._header.kind == "log":
+            for line, what in self._erasures.unnamed():
+                self._problem_at(line, what, "its body is gone, and no erasure in the log names it")
         if self._header:
             self._check_signature(item, self._header.origin)
 
