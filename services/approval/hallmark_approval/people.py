@@ -1,6 +1,7 @@
 """From accounts to the persons behind them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from typing import Final
 
 from registry_core.handlers import Reader, fold
@@ -19,6 +20,15 @@ async def persons(reader: Reader, accounts: Collection[str]) -> dict[str, str]:
     names = sorted(set(accounts))
     streams = await reader.read(*[account_stream(name) for name in names]) if names else []
     return {name: fold(Account(), events).person or name for name, events in zip(names, streams, strict=True)}
+
+
+def as_known(promotion: Promotion, known: Mapping[str, str]) -> Promotion:
+    """The promotion with every review under the person that its account belongs to now.
+
+    Reviews may carry a plain name from before accounts had pseudonyms; by it nobody would recognise the person again.
+    """
+    reviews = tuple(replace(review, person=known.get(review.reviewer, review.person)) for review in promotion.reviews)
+    return replace(promotion, reviews=reviews)
 
 
 async def parties(reader: Reader, version: Version, promotion: Promotion) -> Parties:

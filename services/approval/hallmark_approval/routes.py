@@ -22,7 +22,7 @@ from registry_core.values import Name, Ref, Text, UseContext, Value, policy_stre
 from registry_core.version import Version
 
 from hallmark_approval.decide import decide_review
-from hallmark_approval.people import parties, persons
+from hallmark_approval.people import as_known, parties, persons
 from hallmark_approval.policy import PackError, load_pack
 from hallmark_approval.process import ACTIVE_POLICY, PolicyStream, PromotionStream, what_changed
 from hallmark_approval.promotion import IllegalTransition, Promotion, Stage
@@ -222,11 +222,12 @@ def make_routes(signing_key: Ed25519PrivateKey) -> list[Any]:
         version = await _version(caller, current.ref)
         await _check_current(caller, promotion, version, data)
         who = await parties(caller.platform.reader, version, current)
+        known = await persons(caller.platform.reader, {review.reviewer for review in current.reviews})
         valid_for = await _valid_for(caller.platform, current)
 
         def decide(state: PromotionStream) -> list[Event]:
             assert state.promotion is not None
-            return _decide(state.promotion, data, caller, who, valid_for=valid_for, key=signing_key)
+            return _decide(as_known(state.promotion, known), data, caller, who, valid_for=valid_for, key=signing_key)
 
         written = await caller.decide(promotion_stream(promotion), PromotionStream(), decide)
         await _raise_refusal(caller, promotion)

@@ -1,11 +1,15 @@
 """Who had a hand in a version, as persons."""
 
-from hallmark_approval.people import parties
-from hallmark_approval.promotion import Promotion, Stage
-from registry_core.events.governance import AccountCreated
+from dataclasses import replace
+
+from hallmark_approval.people import as_known, parties, persons
+from hallmark_approval.promotion import Promotion, Review, Stage
+from hallmark_approval.review import Identity, may_review
+from registry_core.events.governance import AccountCreated, AccountCreatedV1, AccountIdentified
 from registry_core.events.versions import ArtifactStored, VersionRegistered
 from registry_core.handlers import load
 from registry_core.identity import account_stream
+from registry_core.personal import Sealed
 from registry_core.store.memory import MemoryEventStore
 from registry_core.values import File, Metadata, UseContext
 from registry_core.version import Version
@@ -44,3 +48,24 @@ async def test_the_owner_stands_for_whoever_registered_over_a_topic():
     reader = await history("kafka:mlops")
     who = await parties(reader, await load(reader, Version(), REF), PROMOTION)
     assert who.parts_of("Dana") == ("registered the version",)
+
+
+async def test_a_reviewer_under_a_plain_name_is_recognised_by_the_pseudonym():
+    store, gone = MemoryEventStore(), Sealed(scheme="plain", data="Dana")
+    for account in ("dana", "dana-2"):
+        plain = AccountCreatedV1(account=account, kind="human", person="Dana", display_name="D.")
+        said = AccountIdentified(
+            account=account, kind="human", person="p-00112233445566778899", name=gone, display_name=gone
+        )
+        await record(store, account_stream(account), plain, said)
+    given = Review(role="platform", reviewer="dana", person="Dana", outcome="approve", envelope_digest=FILE.digest)
+    promotion = replace(PROMOTION, roles=("platform", "product"), reviews=(given,))
+    known = await persons(MemoryReader(store), ["dana", "dana-2"])
+    again = Identity(account="dana-2", person=known["dana-2"], roles=frozenset({"reviewer:product"}))
+    who = await parties(MemoryReader(store), Version(registered_by="ci"), promotion)
+    refused = may_review(
+        role="product", asked_roles=promotion.roles, reviewer=again, parties=who,
+        earlier_reviews=as_known(promotion, known).reviews,
+    )  # fmt: skip
+    assert refused is not None
+    assert refused.rule == "four-eyes"
