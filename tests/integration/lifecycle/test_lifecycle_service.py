@@ -151,7 +151,7 @@ async def test_the_scheduler_warns_and_expires_by_itself(world: Any) -> None:
     await approved(world, ref(1), timedelta(seconds=-1))
     await approved(world, ref(2), 5 * DAY)
     await world.projected()
-    (scheduler,) = world.service.background
+    scheduler, *_ = world.service.background
     task = asyncio.create_task(scheduler())
     try:
         await until(lambda: world.data(ref(1), ApprovalExpired))
