@@ -96,7 +96,8 @@ def test_every_setting_exists_and_its_value_is_accepted(
 
 def test_all_services_agree_on_their_settings(containers: dict[str, Any]) -> None:
     """The number of partitions above all: the sealer assigns them for everybody."""
-    shared = [{k: v for k, v in settings_of(containers[name]).items() if k not in (LEDGER_DSN, PRIVACY_KEY)} for name in ALL]
+    own = (LEDGER_DSN, PRIVACY_KEY)
+    shared = [{k: v for k, v in settings_of(containers[name]).items() if k not in own} for name in ALL]
     assert all(settings == shared[0] for settings in shared)
 
 

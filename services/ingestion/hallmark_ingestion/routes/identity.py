@@ -86,14 +86,15 @@ async def read_account(account: str, platform: Platform, moment: Moment) -> dict
     """An account with its roles and the ids of its tokens and keys, now or then; secrets are nowhere."""
     fix = "create it first: `hallmark account create`"
     events = await events_at(platform, account_stream(account), moment, f"the account {account[:64]}", fix)
-    return {**_describe(fold(Account(), events), moment.reading(platform.clock())), **stated(moment)}
+    state = fold(Account(), events)
+    known = await named(platform, state)
+    return {**_describe(state, moment.reading(platform.clock())), **known, **stated(moment)}
 
 
 def _describe(state: Account, at: datetime) -> dict[str, Any]:
     return {
         "account": state.account,
         "kind": state.kind,
-        **await named(caller.platform, state),
         "roles": sorted(state.roles),
         "tokens": [
             {"token_id": i, "expires_at": token.expires_at, "in_force": token.in_force(at)}
