@@ -22,7 +22,7 @@ async def run(seconds: float, sql: str = "", *, disturbed: bool) -> Outcome:
 
 
 async def test_kills_and_restarts_break_nothing() -> None:
-    outcome = await run(15, disturbed=True)
+    outcome = await run(20, disturbed=True)
     assert outcome.ok, outcome.findings
     assert outcome.sealed == outcome.counts["events"] > 100
     assert outcome.proofs > 0
