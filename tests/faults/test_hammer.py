@@ -34,8 +34,3 @@ async def test_a_position_watermark_is_found_to_lose_events() -> None:
     outcome = await run(60, (REJECTED / "position_watermark.sql").read_text(), disturbed=False)
     assert set(outcome.findings.counts) & {"acknowledged and never sealed", "stream out of order"}
     assert outcome.seconds < 60 + 30, "it stops at the first finding"
-
-
-async def test_an_order_by_transaction_id_is_found_to_reorder_streams() -> None:
-    outcome = await run(60, (REJECTED / "xid_watermark.sql").read_text(), disturbed=False)
-    assert "stream out of order" in outcome.findings.counts
