@@ -1,11 +1,12 @@
 -- Rejected: as position_watermark.sql, but only rows older than every running transaction (`xid < xmin`). An old
 -- transaction that writes late draws a high position, and a younger one's lower position may become final after it.
-create or replace function log.unsealed(p_limit integer)
-returns table (snapshot text, event_position bigint, stream_id text, version integer, event_id uuid, type text,
+drop function if exists log.unsealed(integer);   -- what it returns is a matter of ours
+create function log.unsealed(p_limit integer)
+returns table (snapshot text, highest bigint, event_position bigint, stream_id text, version integer, event_id uuid, type text,
                body_sha256 bytea, actor text, occurred_at timestamptz, recorded_at timestamptz,
                correlation_id uuid, causation_id uuid, traceparent text)
 language sql volatile as $$
-  select pg_current_snapshot()::text, e.position, e.stream_id, e.version, e.event_id, e.type, e.body_sha256, e.actor,
+  select pg_current_snapshot()::text, null::bigint, e.position, e.stream_id, e.version, e.event_id, e.type, e.body_sha256, e.actor,
          e.occurred_at, e.recorded_at, e.correlation_id, e.causation_id, e.traceparent
     from log.events e
    where e.position > coalesce((select max(s.position) from log.sealed s), 0)

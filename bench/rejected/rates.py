@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import asyncpg
 from registry_core.events import NewEvent, Origin
-from registry_core.events.versions import VersionAdded
+from registry_core.events.governance import RolesChanged
 from registry_core.local.postgres import LocalPostgres, postgres
 from registry_core.local.stack import SERVICE_ROLE
 from registry_core.store import ANY, Append, schema
@@ -22,7 +22,6 @@ from registry_core.store.postgres import append_batch
 CONNECTIONS: Final = 16
 SECONDS: Final = 1.5
 _SCRIPT: Final = "020_append_batch.sql"
-_BODY: Final = "sha256:" + "0" * 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +94,28 @@ async def _database(server: LocalPostgres, scripts: Mapping[str, str], more: str
 
 
 async def _rate(dsn: str, events: int) -> float:
-    """Events a second of one round."""
+    """Events a second of one round: of many connections together, or of one while it waits for the server."""
     connections = CONNECTIONS if events == 1 else 1
     async with asyncpg.create_pool(dsn, min_size=connections, max_size=connections) as pool:
-        began = time.monotonic()
-        written = await asyncio.gather(*(_append(pool, events, began + SECONDS) for _ in range(connections)))
-        return sum(written) / (time.monotonic() - began)
+        end = time.monotonic() + SECONDS
+        done = await asyncio.gather(*(_append(pool, events, end) for _ in range(connections)))
+    return sum(written / spent for written, spent in done)
 
 
-async def _append(pool: "asyncpg.Pool[asyncpg.Record]", events: int, end: float) -> int:
-    written = 0
+async def _append(pool: "asyncpg.Pool[asyncpg.Record]", events: int, end: float) -> tuple[int, float]:
+    """Events written, and the seconds that the calls took."""
+    written, spent = 0, 0.0
     async with pool.acquire() as connection:
-        while time.monotonic() < end:
-            await append_batch(connection, [Append(f"s{uuid4()}", [_event() for _ in range(events)], ANY)])
-            written += events
-    return written
+        while (now := time.monotonic()) < end:
+            appends = [Append(f"s{uuid4()}", [_event() for _ in range(events)], ANY)]
+            began = now if events == 1 else time.monotonic()
+            await append_batch(connection, appends)
+            written, spent = written + events, spent + time.monotonic() - began
+    return written, spent
 
 
 def _event() -> NewEvent:
-    data = VersionAdded(ref=f"model:m@1.0.0-{'x' * 150}", digest=_BODY)
+    data = RolesChanged(account="bench", roles=tuple(f"reviewer:role-{n}" for n in range(20)))
     return NewEvent(
         id=uuid4(), data=data, origin=Origin(actor="bench", occurred_at=datetime.now(UTC), correlation_id=uuid4())
     )

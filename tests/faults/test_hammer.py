@@ -22,7 +22,7 @@ async def run(seconds: float, sql: str = "", *, disturbed: bool) -> Outcome:
 
 
 async def test_kills_and_restarts_break_nothing() -> None:
-    outcome = await run(15, disturbed=True)
+    outcome = await run(20, disturbed=True)
     assert outcome.ok, outcome.findings
     assert outcome.sealed == outcome.counts["events"] > 100
     assert outcome.proofs > 0
@@ -34,8 +34,3 @@ async def test_a_position_watermark_is_found_to_lose_events() -> None:
     outcome = await run(60, (REJECTED / "position_watermark.sql").read_text(), disturbed=False)
     assert set(outcome.findings.counts) & {"acknowledged and never sealed", "stream out of order"}
     assert outcome.seconds < 60 + 30, "it stops at the first finding"
-
-
-async def test_an_order_by_transaction_id_is_found_to_reorder_streams() -> None:
-    outcome = await run(60, (REJECTED / "xid_watermark.sql").read_text(), disturbed=False)
-    assert "stream out of order" in outcome.findings.counts

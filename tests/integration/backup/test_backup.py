@@ -222,6 +222,24 @@ def damage(path: Path, harm: str) -> None:
             path.unlink()
 
 
+async def test_persons_erased_after_the_backup_stay_erased(
+    database: Database, owner: asyncpg.Connection, postgres_server: LocalPostgres, tmp_path: Path
+) -> None:
+    """Their keys are in the dump, and are deleted in the transaction that restores it."""
+    await owner.execute("""
+        create schema if not exists privacy;
+        create table if not exists privacy.subjects (
+          lookup bytea primary key, pseudonym text not null unique, wrapped_key bytea);
+        insert into privacy.subjects values ('a', 'p-0001', 'key'), ('b', 'p-0002', 'key'), ('c', 'p-0003', 'key')""")
+    await write_backup(tmp_path / "backup", database.owner_dsn, NOW, artifacts=None)
+    async with empty_database(postgres_server) as (dsn, pool):
+        with pytest.raises(BackupError, match="no pseudonym"):
+            await restore(tmp_path / "backup", dsn, erased=["p-0001", "'); drop schema log cascade; --"])
+        assert await pool.fetchval("select to_regnamespace('log')") is None
+        await restore(tmp_path / "backup", dsn, erased=["p-0001", "p-0003", "p-unknown"])
+        assert [row["pseudonym"] for row in await pool.fetch("select pseudonym from privacy.subjects")] == ["p-0002"]
+
+
 async def test_a_log_changed_before_its_backup_does_not_restore_as_whole(
     database: Database, pool: Pool, owner: asyncpg.Connection, postgres_server: LocalPostgres, tmp_path: Path
 ) -> None:

@@ -88,7 +88,7 @@ async def test_a_killed_restore_leaves_the_database_empty(
     assert (found.log.events, found.artifacts) == (200, 5)
 
 
-async def test_a_restore_whose_pg_restore_is_killed_says_so_and_leaves_nothing(
+async def test_a_restore_whose_connection_is_ended_says_so_and_leaves_nothing(
     database: Database, objects: Path, postgres_server: LocalPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("registry_core.backup.tools._CHUNK", 1 << 13)
@@ -106,7 +106,7 @@ async def test_a_restore_whose_pg_restore_is_killed_says_so_and_leaves_nothing(
 
     ending: list[asyncio.Task[None]] = []
     try:
-        with pytest.raises(BackupError, match="pg_restore failed"):
+        with pytest.raises(BackupError, match="psql failed"):
             await restore(folder, dsn, count=end_its_backend)
         assert await admin.fetchval("select to_regnamespace('log')") is None
     finally:
@@ -117,7 +117,7 @@ async def end_backends(admin: asyncpg.Connection) -> None:
     await until(
         lambda: admin.fetchval("""
             select count(pg_terminate_backend(pid)) from pg_stat_activity
-             where datname = current_database() and application_name = 'pg_restore'""")
+             where datname = current_database() and application_name = 'psql'""")
     )
 
 

@@ -31,6 +31,7 @@ from support_log import (
     without,
 )
 
+REJECTED = Path(__file__).parents[3] / "bench" / "rejected"
 Sql = Mapping[str, str]
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -112,6 +113,16 @@ async def what_a_savepoint_wrote_is_sealed(place: Site) -> None:
         await seal_all(place.pool)
     await seal_all(place.pool)
     await check_log(place.pool, 3)
+
+
+async def a_transaction_older_than_its_turn_on_a_stream_keeps_the_order(place: Site) -> None:
+    """It wrote something else first, so its id is lower than that of the version before its own."""
+    async with place.pool.acquire() as connection, connection.transaction():
+        await connection.execute("select pg_current_xact_id()")
+        await PostgresEventStore(place.pool).append(append("s"))
+        await append_batch(connection, [append("s")])
+    await seal_all(place.pool)
+    await check_log(place.pool, 2)
 
 
 async def overlapping_batches_in_any_order_do_not_deadlock(place: Site) -> None:
@@ -236,6 +247,10 @@ TRAPS: Mapping[str, tuple[Callable[[Site], Awaitable[None]], Callable[[pytest.Mo
     "xmin in place of the transaction's own id": (
         what_a_savepoint_wrote_is_sealed,
         sql(lambda: without("030_unsealed.sql", "e.xid", "e.xmin::text::xid8")),
+    ),
+    "order by transaction id": (
+        a_transaction_older_than_its_turn_on_a_stream_keeps_the_order,
+        sql(lambda: {**schema.scripts(), "030_unsealed.sql": (REJECTED / "xid_watermark.sql").read_text()}),
     ),
     "streams are locked in the caller's order": (
         overlapping_batches_in_any_order_do_not_deadlock,

@@ -51,6 +51,10 @@ def restore(
     keys: Annotated[
         Path | None, typer.Option(exists=True, file_okay=False, help="The folder that --keys saved them to.")
     ] = None,
+    erased: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Pseudonyms of persons erased since, one on each line."),
+    ] = None,
     data: Data = None,
     json: Json = False,
 ) -> None:
@@ -58,7 +62,7 @@ def restore(
     from hallmark.cli.saving import run_restore  # noqa: PLC0415 - server modules
 
     with output.progress("restoring", 0) as count:
-        found = run_restore(folder, keys, data, count)
+        found = run_restore(folder, keys, erased, data, count)
     output.show(found.model_dump(mode="json"), lambda: _tell_restore(folder, keys, found))
 
 

@@ -1,7 +1,7 @@
 """Backups of the installation that the settings name, or of this machine's. Needs the server's packages."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,19 +37,21 @@ async def _backup(settings: Settings, folder: Path, keys: Path | None, count: Co
         return await write_backup(folder, dsn, datetime.now(UTC), artifacts=store, keys=own, count=count)
 
 
-def run_restore(folder: Path, keys: Path | None, data: Path | None, count: Count) -> Manifest:
+def run_restore(folder: Path, keys: Path | None, erased: Path | None, data: Path | None, count: Count) -> Manifest:
     """Raises BackupError, OSError, LocalStackError."""
-    settings = _settings(data)
-    return asyncio.run(_restore(settings, folder, keys, count))
+    pseudonyms = erased.read_text().split() if erased else []
+    return asyncio.run(_restore(_settings(data), folder, keys, pseudonyms, count))
 
 
-async def _restore(settings: Settings, folder: Path, keys: Path | None, count: Count) -> Manifest:
+async def _restore(
+    settings: Settings, folder: Path, keys: Path | None, erased: Sequence[str], count: Count
+) -> Manifest:
     found = read_manifest(folder)
     if keys:
         put_keys_back(keys, settings.data_dir / "keys", found)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with _owner_dsn(settings, new=True) as dsn:
-        return await restore(folder, dsn, artifacts=_folder_store(settings), count=count)
+        return await restore(folder, dsn, artifacts=_folder_store(settings), erased=erased, count=count)
 
 
 def _settings(data: Path | None) -> Settings:

@@ -1,10 +1,11 @@
-"""PostgreSQL's own programs: pg_dump and pg_restore, of the wheel or installed beside it."""
+"""PostgreSQL's own programs: pg_dump, pg_restore and psql, of the wheel or installed beside it."""
 
 import asyncio
 import hashlib
 import os
 import shutil
-from asyncio.subprocess import PIPE, Process
+from asyncio import StreamWriter
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -45,26 +46,52 @@ async def dump(dsn: str, snapshot: str, path: Path, count: Count) -> File:
     return File(bytes=size, sha256=digest.hexdigest())
 
 
-async def load(path: Path, dsn: str, count: Count) -> None:
-    """Restore a dump in one transaction: whoever is killed on the way leaves nothing. Raises BackupError."""
-    arguments = ("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges")
-    async with _running("pg_restore", dsn, *arguments) as process:
-        assert process.stdin is not None
-        with path.open("rb") as file, suppress(BrokenPipeError, ConnectionResetError):  # its exit code tells why
-            while chunk := await asyncio.to_thread(file.read, _CHUNK):
-                process.stdin.write(chunk)
-                await process.stdin.drain()
-                count(len(chunk))
-        process.stdin.close()
+async def load(path: Path, dsn: str, more: str, count: Count) -> None:
+    """Restore a dump and run more SQL, all in one transaction: whoever is killed on the way leaves nothing.
+
+    The transaction is opened and committed here and not by psql's option, which commits at the end of its input,
+    wherever that is. Raises BackupError.
+    """
+    async with _running("psql", dsn, "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1") as database:
+        sql = _pipe(database.stdin)
+        sql.write(b"begin;\n")
+        async with _running("pg_restore", None, "--file=-", "--no-owner", "--no-privileges") as script:
+            await asyncio.gather(_feed(path, _pipe(script.stdin), count), _copy(script, sql))
+        sql.write(f"{more}\ncommit;\n".encode())
+        sql.close()
+
+
+def _pipe(pipe: StreamWriter | None) -> StreamWriter:
+    assert pipe is not None
+    return pipe
+
+
+async def _feed(path: Path, pipe: StreamWriter, count: Count) -> None:
+    with path.open("rb") as file, suppress(BrokenPipeError, ConnectionResetError):  # its exit code tells why
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            pipe.write(chunk)
+            await pipe.drain()
+            count(len(chunk))
+    pipe.close()
+
+
+async def _copy(source: Process, pipe: StreamWriter) -> None:
+    assert source.stdout is not None
+    while chunk := await source.stdout.read(_CHUNK):
+        with suppress(BrokenPipeError, ConnectionResetError):  # as above
+            pipe.write(chunk)
+            await pipe.drain()
 
 
 @asynccontextmanager
-async def _running(name: str, dsn: str, *arguments: str) -> AsyncIterator[Process]:
-    """The program on a database, to its end; killed when its user gives up."""
-    address, environment = _address(dsn)
+async def _running(name: str, dsn: str | None, *arguments: str) -> AsyncIterator[Process]:
+    """The program, on a database if one is given, to its end; killed when its user gives up."""
+    address, environment = _address(dsn or "")
+    database = () if dsn is None else (f"--dbname={address}",)
     process = await asyncio.create_subprocess_exec(
-        tool(name), f"--dbname={address}", *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment
-    )
+        tool(name), *database, *arguments, stdin=PIPE, stdout=DEVNULL if name == "psql" else PIPE, stderr=PIPE,
+        env=environment,
+    )  # fmt: skip
     assert process.stderr is not None
     errors = asyncio.create_task(process.stderr.read())
     try:

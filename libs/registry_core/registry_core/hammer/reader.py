@@ -6,9 +6,8 @@ from typing import Final
 
 import asyncpg
 
-from registry_core.events import RecordedEvent
 from registry_core.hammer.book import Book
-from registry_core.projections import Projection, Row
+from registry_core.projections import Entry, Projection, Row
 from registry_core.proofs.envelope import leaf_bytes
 from registry_core.proofs.merkle import ProofError, TreeHead, leaf_hash, verify_consistency, verify_inclusion
 from registry_core.proofs.tiles import Plan, plan_consistency, plan_head, plan_inclusion, rebuild_head
@@ -76,19 +75,20 @@ class Reader:
         return plan.compute(await read_entries(self._pool, plan.reads))
 
 
-def _evolve(row: Row | None, event: RecordedEvent) -> Row:
-    events, misplaced = (row["events"], row["misplaced"]) if row else (0, 0)
-    return {"events": events + 1, "misplaced": misplaced + (event.version != events)}
+def _evolve(row: Row | None, event: Entry) -> Row:
+    events, last, misplaced = (row["events"], row["last"], row["misplaced"]) if row else (0, -1, 0)
+    index = event.log_index or 0
+    return {"events": events + 1, "last": index, "misplaced": misplaced + (index <= last)}
 
 
 STREAMS: Final = Projection(
     name="hammer_streams",
     version=1,
-    columns="events integer, misplaced integer",
+    columns="events integer, last bigint, misplaced integer",
     keys=lambda event: [event.stream],
     evolve=_evolve,
 )
-"""Counts each stream's events: an event folded twice, or not, or too early, is seen in the end."""
+"""Counts each stream's events: an event folded twice, or not, or out of order, is seen in the end."""
 
 
 async def check_projection(pool: Pool, book: Book) -> None:

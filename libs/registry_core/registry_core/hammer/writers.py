@@ -162,7 +162,7 @@ ACTIONS: Final[dict[Callable[[Writer], Awaitable[None]], int]] = {
     Writer.append: 40,
     Writer.append_expecting: 20,
     Writer.append_to_many: 10,
-    Writer.send_again: 5,
+    Writer.send_again: 1,  # each makes the store send a whole queue singly
     Writer.transact: 4,
     Writer.transact_twice: 1,
     Writer.roll_back: 3,
