@@ -274,7 +274,7 @@ asyncio.run(main())
 
 async def test_a_rebuild_killed_midway_goes_on_where_it_was(log: Log, database: Database) -> None:
     await log.install(TALLY)
-    head = await log.amend(40_000, streams=2000)
+    head = await log.amend(6000, streams=600)
     log.run(TALLY)
     await log.caught_up()
     await log.stop()

@@ -95,7 +95,7 @@ class Follower:
         async with reading(self._pool, connection, at, last, self.projection.types) as windows:
             async for window in windows:
                 await table.fold(connection, window.entries)
-                at, size = window.last, size + sum(len(entry.body or b"") for entry in window.entries)
+                at, size = window.last, size + sum([len(entry.body or b"") for entry in window.entries])
                 if table.waiting >= CHUNK_ROWS or size >= CHUNK_BYTES:
                     break
         return at
