@@ -1,0 +1,1 @@
+"""What is compared with, run by the Python of .bench."""
