@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from conftest import Database
 from registry_core.problems import Problem
-from registry_core.projections import Projector, commands, projector, wait_projected
+from registry_core.projections import Projector, commands, projector, table, wait_projected
 from registry_core.store import schema
 from registry_core.store.postgres import Pool
 from support import until
@@ -256,6 +256,22 @@ async def test_one_connection_less_than_wished_for_is_enough(log: Log, database:
         while await built.build():
             pass
     assert (await log.tables())["tally__v1_g2"].lag == 0
+
+
+async def test_memory_is_bounded_by_what_is_kept_of_rows_not_by_the_log(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "KEPT_BYTES", 10_000)
+    monkeypatch.setattr(projector, "CHUNK_EVENTS", 400)
+    await log.install(TALLY)
+    for _ in range(3):
+        await log.amend(1500, streams=700)  # every stream comes back after its row was let go
+    await commands.rebuild(log.pool, "tally", switch=True)
+    built, most = Projector(TALLY, log.pool, log.notifier), 0
+    while await built.build():
+        most = max(most, built.kept_bytes)
+    assert 5_000 < most <= 10_000
+    assert await log.view() == await log.folded(TALLY)
 
 
 BUILDER = """
