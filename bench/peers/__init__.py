@@ -1,1 +1,0 @@
-"""What is compared with, run by the Python of .bench."""
