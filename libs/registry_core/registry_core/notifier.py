@@ -43,8 +43,9 @@ class Notifier:
         finally:
             connection.terminate()
 
-    def _notified(self, _connection: Any, _pid: int, channel: str, _payload: object) -> None:
+    def _notified(self, _connection: Any, _pid: int, channel: str, payload: object) -> None:
         self.wake(channel)
+        self.wake(f"{channel}:{payload}")
 
     def wake(self, channel: str) -> None:
         """Wake this process's waiters."""
@@ -57,8 +58,10 @@ class Notifier:
         for channel in list(self._waiting):
             self.wake(channel)
 
-    def subscribe(self, channel: str) -> "Subscription":
-        """A waiter that misses nothing between two waits."""
+    def subscribe(self, channel: str, about: str = "") -> "Subscription":
+        """A waiter that misses nothing between two waits. `about`: woken only by notifications that carry this text."""
+        if about:
+            return Subscription(self._waiting[f"{channel}:{about}"])
         return Subscription(self._waiting[channel])
 
 

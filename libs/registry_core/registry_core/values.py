@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
@@ -49,6 +50,7 @@ class RefParts(NamedTuple):
     version: str
 
 
+@lru_cache(maxsize=4096)  # every event of a replay names a version, and neighbours name the same
 def parse_ref(ref: str) -> RefParts:
     """Split `kind:name@version`. Raises ValueError that shows the form."""
     match = _REF.fullmatch(ref) if len(ref) <= LONGEST_REF else None

@@ -52,7 +52,7 @@ async def changes(
 ) -> AsyncIterator[ServerSentEventMessage]:
     """Every row changed after a log index, now and from now on, for as long as `allowed` says so."""
     yield ServerSentEventMessage(data=None, comment=f"{view.name} after {after}", retry=RETRY)
-    with closing(notifier.subscribe(PROJECTED)) as projected:
+    with closing(notifier.subscribe(PROJECTED, view.name)) as projected:
         try:
             while not notifier.stopping and await allowed():
                 rows = await read_rows(pool, view, after, BATCH, matching)
@@ -77,7 +77,7 @@ def _message(row: Row, following: Row | None) -> ServerSentEventMessage:
 
 
 async def _silent(wait: Callable[[float], Awaitable[None]]) -> bool:
-    """Wait for the next change of any view; whether a heartbeat is due."""
+    """Wait for the view's next change; whether a heartbeat is due."""
     loop = asyncio.get_running_loop()
     began = loop.time()
     await wait(HEARTBEAT)

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from conftest import Database
 from registry_core.problems import Problem
-from registry_core.projections import Projector, commands, projector, wait_projected
+from registry_core.projections import Projector, commands, projector, table, wait_projected
 from registry_core.store import schema
 from registry_core.store.postgres import Pool
 from support import until
@@ -258,6 +258,22 @@ async def test_one_connection_less_than_wished_for_is_enough(log: Log, database:
     assert (await log.tables())["tally__v1_g2"].lag == 0
 
 
+async def test_memory_is_bounded_by_what_is_kept_of_rows_not_by_the_log(
+    log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "KEPT_BYTES", 10_000)
+    monkeypatch.setattr(projector, "CHUNK_EVENTS", 400)
+    await log.install(TALLY)
+    for _ in range(3):
+        await log.amend(1500, streams=700)  # every stream comes back after its row was let go
+    await commands.rebuild(log.pool, "tally", switch=True)
+    built, most = Projector(TALLY, log.pool, log.notifier), 0
+    while await built.build():
+        most = max(most, built.kept_bytes)
+    assert 5_000 < most <= 10_000
+    assert await log.view() == await log.folded(TALLY)
+
+
 BUILDER = """
 import asyncio, sys
 import asyncpg
@@ -274,7 +290,7 @@ asyncio.run(main())
 
 async def test_a_rebuild_killed_midway_goes_on_where_it_was(log: Log, database: Database) -> None:
     await log.install(TALLY)
-    head = await log.amend(40_000, streams=2000)
+    head = await log.amend(6000, streams=600)
     log.run(TALLY)
     await log.caught_up()
     await log.stop()

@@ -73,7 +73,7 @@ class Projection:
     keys: Callable[[Any], Iterable[str]]
     """Which rows an event touches; none if it does not concern this projection."""
     evolve: Evolve
-    """The row after the event, without `key` and `log_index`; None leaves it as it was."""
+    """The row after the event, a new one; None leaves it as it was. `key` and `log_index` are set by the fold."""
     types: frozenset[str] | None = None
     """Event types that can touch a row, all others are not even read; None: any, unknown ones too."""
     indexes: Mapping[str, str] = field(default_factory=dict)
@@ -107,9 +107,11 @@ class Projection:
         for event, keys in touched:
             try:
                 for key in keys:
-                    row = evolve(changed.get(key) or rows.get(key), event)
+                    before = changed.get(key) or rows.get(key)
+                    row = evolve(before, event)
                     if row is not None:
-                        changed[key] = {**row, "key": key, "log_index": event.log_index}
+                        changed[key] = row = row.copy() if row is before else row
+                        row["key"], row["log_index"] = key, event.log_index
             except Exception:
                 left_out(self, event)
         return changed

@@ -19,6 +19,8 @@ log = structlog.get_logger()
 
 CHUNK_EVENTS, CHUNK_ROWS, CHUNK_BYTES = 100_000, 20_000, 16 * 1024 * 1024
 """A transaction takes in so many log indexes at most, and ends early after so many rows or bytes of events."""
+GATHER = 0.003
+"""Seconds in which further events gather before the next chunk: fewer, larger transactions under load."""
 POLL = 1.0
 """Seconds between looks for a table to build."""
 _UNDER_WAY = """select true from work.projections
@@ -49,6 +51,10 @@ class Follower:
         self.projection, self._pool, self._states, self._left_out = projection, pool, states, left_out
         self._table: Table | None = None
 
+    @property
+    def kept_bytes(self) -> int:
+        return self._table.kept_bytes if self._table else 0
+
     @asynccontextmanager
     async def claimed(self) -> AsyncIterator[tuple[Connection, Claim | None]]:
         """A transaction, and the table if there is one and nobody else has it."""
@@ -65,7 +71,8 @@ class Follower:
         """Take in the next chunk; the number of log indexes that was."""
         async with self.claimed() as (connection, claim):
             if claim is None or claim.at >= claim.head:
-                self._table = None  # with what it keeps in memory
+                if self._table:
+                    self._table.forget_rows()
                 return 0
             at = await self.take_in(connection, claim)
         if claim.state == "live":
@@ -78,16 +85,19 @@ class Follower:
         last = min(claim.head, claim.at + CHUNK_EVENTS)
         at = await self._fold(connection, table, last)
         await table.write(connection, at)
-        if claim.state == "live":
-            await connection.execute("select pg_notify('projected', $1)", self.projection.name)
+        if claim.state == "live":  # a small chunk at a time: rows are read again, whoever changed them
+            table.forget_rows()
         self._table = table
         return at
 
     def _as_of(self, claim: Claim) -> Table:
         """What is in memory, if nobody else has written since; out of reach until this chunk is written, too."""
         table, self._table = self._table, None
-        if table is None or (table.name, table.at) != (claim.table, claim.at):
+        if table is None or table.name != claim.table:
             table = Table(self.projection, claim.table, claim.at, self._left_out)
+        elif table.at != claim.at:
+            table.forget_rows()
+            table.at = claim.at
         return table
 
     async def _fold(self, connection: Connection, table: Table, last: int) -> int:
@@ -95,7 +105,7 @@ class Follower:
         async with reading(self._pool, connection, at, last, self.projection.types) as windows:
             async for window in windows:
                 await table.fold(connection, window.entries)
-                at, size = window.last, size + sum(len(entry.body or b"") for entry in window.entries)
+                at, size = window.last, size + sum([len(entry.body or b"") for entry in window.entries])
                 if table.waiting >= CHUNK_ROWS or size >= CHUNK_BYTES:
                     break
         return at
@@ -111,18 +121,27 @@ class Projector:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._repeat(self.follow, 1.0, SEALED))
+            tasks.create_task(self._repeat(self.follow, 1.0, SEALED, GATHER))
             tasks.create_task(self._repeat(self._try_to_build, POLL, REBUILDS))
 
-    async def _repeat(self, step: Callable[[], Awaitable[int]], seconds: float, channel: str) -> None:
+    async def _repeat(
+        self, step: Callable[[], Awaitable[int]], seconds: float, channel: str, pause: float = 0.0
+    ) -> None:
         with closing(self._notifier.subscribe(channel)) as woken:
             while True:
                 try:
-                    if not await step():
+                    if await step():
+                        await asyncio.sleep(pause)
+                    else:
                         await woken.wait(seconds)
                 except (*TRANSIENT, asyncpg.LockNotAvailableError) as error:
                     log.warning("projection waits", projection=self.projection.name, reason=repr(error))
                     await asyncio.sleep(0.5)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Of rows, as JSON, that a build keeps in memory between two chunks."""
+        return self._beside.kept_bytes
 
     async def follow(self) -> int:
         """Take a chunk into the table that is shown; the number of log indexes that was."""

@@ -52,7 +52,7 @@ async def read_window(connection: Connection, after: int, last: int, types: froz
             order by s.log_index""",
         after, last, None if types is None else sorted(types),
     )  # fmt: skip
-    return Window([LogEntry(*row.values()) for row in rows], last)
+    return Window([LogEntry(*row) for row in rows], last)
 
 
 async def windows(

@@ -17,6 +17,11 @@ KEPT_BYTES = 16 * 1024 * 1024
 """Of rows, as JSON, kept in memory for the next chunk; as Python objects they take about five times as much."""
 
 T = TypeVar("T")
+_COLUMNS = """select attname from pg_attribute
+               where attrelid = $1::regclass and attnum > 1 and not attisdropped"""
+_STANDS_AT = """with moved as (update work.projections set log_index = $2 where name = $1 returning projection, state)
+                select pg_notify('projected', projection) from moved where state = 'live'"""
+"""Readers are told of the table that is shown alone: one that warms up beside it has no effects."""
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 """The escape itself, not a backslash that somebody wrote before `u0000`."""
 _encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -28,17 +33,21 @@ class Table:
 
     def __init__(self, projection: Projection, name: str, at: int, left_out: LeftOut) -> None:
         self.projection, self.name, self.at, self._left_out = projection, name, at, left_out
+        self._upsert = ""
         self._rows = dict[str, Row]()
         self._sizes = dict[str, int]()
         self._changed = dict[str, Row]()
         self._complete = at < 0
         """Every row there is is in memory: a key that is not there is new."""
-        self._columns: list[str] = []
 
     @property
     def waiting(self) -> int:
         """Rows changed since the last write."""
         return len(self._changed)
+
+    @property
+    def kept_bytes(self) -> int:
+        return sum(self._sizes.values())
 
     async def fold(self, connection: Connection, entries: Sequence[LogEntry]) -> None:
         """Take in events, in memory alone."""
@@ -64,30 +73,33 @@ class Table:
         """Write what changed, and that the table stands at this log index."""
         if self._changed:
             encoded = {key: _encode(row) for key, row in self._changed.items()}
-            await connection.execute(await self._upsert(connection), _as_json(encoded.values()))
+            await connection.execute(await self._statement(connection), _as_json(encoded.values()))
             self._keep_only_some({key: len(row) for key, row in encoded.items()})
             self._changed.clear()
-        await connection.execute("update work.projections set log_index = $2 where name = $1", self.name, at)
+        await connection.execute(_STANDS_AT, self.name, at)
         self.at = at
 
-    async def _upsert(self, connection: Connection) -> str:
-        if not self._columns:
-            rows = await connection.fetch(
-                """select attname from pg_attribute
-                    where attrelid = $1::regclass and attnum > 1 and not attisdropped""", f"projection.{self.name}",
-            )  # fmt: skip
-            self._columns = [row["attname"] for row in rows]
-        assignments = ", ".join(f"{column} = excluded.{column}" for column in self._columns)
-        return f"""insert into projection.{self.name}
-                   select * from jsonb_populate_recordset(null::projection.{self.name}, $1::jsonb)
-                   on conflict (key) do update set {assignments}"""
+    async def _statement(self, connection: Connection) -> str:
+        if not self._upsert:
+            rows = await connection.fetch(_COLUMNS, f"projection.{self.name}")
+            assignments = ", ".join(f"{row['attname']} = excluded.{row['attname']}" for row in rows)
+            self._upsert = f"""insert into projection.{self.name}
+                select * from jsonb_populate_recordset(null::projection.{self.name}, $1::jsonb)
+                on conflict (key) do update set {assignments}"""
+        return self._upsert
+
+    def forget_rows(self) -> None:
+        """Free the memory; the table goes on."""
+        self._rows.clear()
+        self._sizes.clear()
+        self._complete = False
 
     def _keep_only_some(self, written: dict[str, int]) -> None:
         """Those written last, so many as fit: a version's events come close together."""
         for key, size in written.items():
             self._sizes.pop(key, None)
             self._sizes[key] = size
-        total = sum(self._sizes.values())
+        total = self.kept_bytes
         for key in list(self._sizes):
             if total <= KEPT_BYTES:
                 break

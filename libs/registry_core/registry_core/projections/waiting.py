@@ -29,7 +29,7 @@ async def stands_at(pool: Pool | Connection, view: Named) -> int:
 async def wait_projected(pool: Pool, notifier: Notifier, view: Named, at_least: int, timeout: float) -> bool:
     """Until the view shows the event with log index `at_least`, whichever table it is. False at the timeout."""
     deadline = asyncio.get_running_loop().time() + timeout
-    with closing(notifier.subscribe(PROJECTED)) as projected:
+    with closing(notifier.subscribe(PROJECTED, view.name)) as projected:
         while True:
             done = await stands_at(pool, view)
             left = deadline - asyncio.get_running_loop().time()

@@ -1,0 +1,158 @@
+"""How soon an append shows: acknowledged, in the view, and at a subscriber's over HTTP."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from random import Random
+from statistics import quantiles
+from time import perf_counter
+from uuid import UUID, uuid4
+
+import httpx
+from registry_core.events import Event, NewEvent, Origin
+from registry_core.events.governance import AccountCreated, RolesChanged
+from registry_core.identity import account_stream, new_token
+from registry_core.runtime import run_services
+from registry_core.service import Platform
+from registry_core.settings import Settings
+from registry_core.store import ANY, Append
+
+from bench.lives import life, new_event
+from bench.place import Database, Place
+from bench.workload import Sample, Sides, p99_at_most, ratio_at_most, workload
+
+RATE, SECONDS = 500, 6.0
+VIEW = "version_timeline"
+
+
+class Subscriber:
+    """A client of the view's live subscription over HTTP: when each row arrived, by its log index."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url, self._token = f"{url}/v1/views/{VIEW}/live", token
+        self.arrived: dict[int, float] = {}
+        self.listening = asyncio.Event()
+
+    async def run(self) -> None:
+        headers = {"authorization": f"Bearer {self._token}"}
+        async with (
+            httpx.AsyncClient(timeout=None, headers=headers) as http,  # noqa: S113 - it stays open
+            http.stream("GET", self._url) as answer,
+        ):
+            answer.raise_for_status()
+            async for line in answer.aiter_lines():
+                self.listening.set()
+                if line.startswith("data: {"):
+                    self.arrived[json.loads(line[6:])["log_index"]] = perf_counter()
+
+
+@workload("visible", "ms, p99", ratio_at_most(10), p99_at_most(25))
+async def visible(place: Place) -> AsyncIterator[Sides]:
+    """Append to row at an SSE client of the HTTP server, 500 events/s; the same append to its acknowledgement."""
+    async with place.database() as database, _served(database, place.folder) as (platform, url, token):
+        events = _endless(place.seed)
+
+        async def ours() -> Sample:
+            return await _measured(platform, url, token, events, shown=True)
+
+        async def reference() -> Sample:
+            return await _measured(platform, url, token, events, shown=False)
+
+        yield Sides(ours, reference)
+
+
+@asynccontextmanager
+async def _served(database: Database, folder: Path) -> AsyncIterator[tuple[Platform, str, str]]:
+    """Ledger, console and their HTTP in this process, as `hallmark up` runs them."""
+    settings = Settings(
+        port=0, data_dir=folder / "visible", postgres_dsn=database.service_dsn, postgres_owner_dsn=database.owner_dsn,
+        log_level="warning",
+    )  # fmt: skip
+    started: asyncio.Future[tuple[Platform, int]] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+
+    async def tell(platform: Platform, port: int) -> None:
+        started.set_result((platform, port))
+
+    running = asyncio.create_task(run_services(settings, ["ledger", "console"], tell, stop))
+    try:
+        platform, port = await started
+        yield platform, f"http://127.0.0.1:{port}", await _token(platform)
+    finally:
+        stop.set()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def _token(platform: Platform) -> str:
+    token, issued = new_token("viewer")
+    created = AccountCreated(account="viewer", kind="human", person="viewer", display_name="viewer")
+    roles = RolesChanged(account="viewer", roles=("viewer",))
+    made = [_as_new(platform, event) for event in (created, roles, issued)]
+    await platform.store.append(Append(account_stream("viewer"), made, ANY))
+    return token
+
+
+def _as_new(platform: Platform, event: Event) -> NewEvent:
+    origin = Origin(actor="bench", occurred_at=platform.clock(), correlation_id=uuid4())
+    return NewEvent(id=uuid4(), data=event, origin=origin)
+
+
+@dataclass(slots=True)
+class _Sent:
+    """When an event was handed in, and when that was acknowledged."""
+
+    at: dict[UUID, float] = field(default_factory=dict)
+    acknowledged: dict[UUID, float] = field(default_factory=dict)
+
+
+async def _measured(platform: Platform, url: str, token: str, events: Iterator[NewEvent], *, shown: bool) -> Sample:
+    """RATE events per second for SECONDS, while a client is subscribed: latencies in ms, and their 99th percentile."""
+    subscriber, sent = Subscriber(url, token), _Sent()
+    listening = asyncio.create_task(subscriber.run())
+    await subscriber.listening.wait()
+    try:
+        await _send(platform, events, sent)
+        indexes = await _log_indexes(platform, list(sent.at))
+        async with asyncio.timeout(30):
+            while not subscriber.arrived.keys() >= set(indexes.values()):  # noqa: ASYNC110 - it comes over HTTP
+                await asyncio.sleep(0.01)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+    if shown:
+        latencies = [subscriber.arrived[indexes[event]] - at for event, at in sent.at.items()]
+    else:
+        latencies = [sent.acknowledged[event] - at for event, at in sent.at.items()]
+    in_ms = [1000 * seconds for seconds in latencies]
+    return Sample(quantiles(in_ms, n=100, method="inclusive")[98], in_ms)
+
+
+async def _send(platform: Platform, events: Iterator[NewEvent], sent: _Sent) -> None:
+    async def one(event: NewEvent) -> None:
+        sent.at[event.id] = perf_counter()
+        await platform.store.append(Append(event.data.ref, [event], ANY))  # type: ignore[attr-defined]  # all have one
+        sent.acknowledged[event.id] = perf_counter()
+
+    started = perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(int(RATE * SECONDS)):
+            await asyncio.sleep(started + number / RATE - perf_counter())
+            tasks.create_task(one(next(events)))
+
+
+async def _log_indexes(platform: Platform, ids: list[UUID]) -> dict[UUID, int]:
+    for event in ids:
+        await platform.store.wait_sealed(event, 30)
+    rows = await platform.pool.fetch(
+        "select event_id, log_index from log.events join log.sealed using (position) where event_id = any($1)", ids
+    )
+    return {row["event_id"]: row["log_index"] for row in rows}
+
+
+def _endless(seed: int) -> Iterator[NewEvent]:
+    random = Random(seed)
+    return (new_event(row) for number in count() for row in life(number, random))
