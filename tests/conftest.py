@@ -62,6 +62,7 @@ class Database:
 
     owner_dsn: str
     service_dsn: str
+    ledger_dsn: str
 
 
 @pytest.fixture
@@ -70,12 +71,20 @@ async def database(postgres_server: LocalPostgres) -> Database:
     await postgres_server.database(name)
     owner = postgres_server.dsn_of(name, role="postgres")
     await schema.install(owner)
-    return Database(owner, postgres_server.dsn_of(name, role="hallmark_service"))
+    roles = ("hallmark_service", "hallmark_ledger")
+    return Database(owner, *(postgres_server.dsn_of(name, role=role) for role in roles))
 
 
 @pytest.fixture
 async def pool(database: Database) -> AsyncIterator[Pool]:
     async with asyncpg.create_pool(database.service_dsn, min_size=1, max_size=8) as connections:
+        yield connections
+
+
+@pytest.fixture
+async def ledger_pool(database: Database) -> AsyncIterator[Pool]:
+    """As the role that seals."""
+    async with asyncpg.create_pool(database.ledger_dsn, min_size=1, max_size=4) as connections:
         yield connections
 
 
@@ -93,6 +102,7 @@ def settings(database: Database, kafka_broker: LocalBroker, tmp_path: Path) -> S
         port=0,
         data_dir=tmp_path / "var",
         postgres_dsn=database.service_dsn,
+        postgres_ledger_dsn=database.ledger_dsn,
         postgres_owner_dsn=database.owner_dsn,
         kafka_bootstrap=kafka_broker.bootstrap,
         kafka_flavour=FLAVOUR,

@@ -92,4 +92,4 @@ async def running(settings: Settings, builds: Sequence[Build]) -> AsyncIterator[
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
-        platform.pool.terminate()
+        platform.terminate()

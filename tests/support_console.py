@@ -74,7 +74,7 @@ async def console(settings: Settings) -> AsyncIterator[Console]:
     platform = await open_platform(settings)
     service = build(platform)
     await install_schema(settings, [service])
-    sealer = Sealer(platform.pool, settings.kafka_partitions)
+    sealer = Sealer(platform.ledger, settings.kafka_partitions)
     platform.store.on_append = sealer.wake
     config = uvicorn.Config(
         make_app(platform, [service]), host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=1
@@ -94,4 +94,4 @@ async def console(settings: Settings) -> AsyncIterator[Console]:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*running, return_exceptions=True)
-        platform.pool.terminate()
+        platform.terminate()

@@ -84,6 +84,7 @@ async def make_place(server: LocalPostgres, broker: LocalBroker, models: Models,
     settings = Settings(
         data_dir=folder / "var",
         postgres_dsn=server.dsn_of(name, role="hallmark_service"),
+        postgres_ledger_dsn=server.dsn_of(name, role="hallmark_ledger"),
         postgres_owner_dsn=owner,
         kafka_bootstrap=broker.bootstrap,
         kafka_flavour=os.environ.get("HALLMARK_TEST_KAFKA", "tansu"),

@@ -42,7 +42,7 @@ async def run_services(
         _hint_on_append(platform, services)
         await _run(platform, services, started, stop or _stop_on_signals())
     finally:
-        platform.pool.terminate()
+        platform.terminate()
 
 
 T = TypeVar("T")

@@ -106,7 +106,7 @@ async def of_services() -> dict[str, dict[str, Any]]:
         (Path(folder) / "keys").mkdir()
         pool = asyncpg.create_pool(min_size=0)
         platform = Platform(
-            settings, pool, PostgresEventStore(pool), Notifier(""), ObjectStorage.open(settings), system_clock
+            settings, pool, PostgresEventStore(pool), Notifier(""), ObjectStorage.open(settings), system_clock, pool
         )
         services = [build(platform) for build in find_services(ALL)]
         accepted = {name: model for service in services for name, model in service.accepts.items()}

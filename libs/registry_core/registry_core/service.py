@@ -37,6 +37,23 @@ class Platform:
     notifier: Notifier
     objects: ObjectStorage
     clock: Clock
+    ledger_pool: Pool | None = None
+    """Connections as the role that seals; where the ledger runs."""
+
+    @property
+    def ledger(self) -> Pool:
+        """Raises LookupError where the settings do not name the ledger's role."""
+        if self.ledger_pool is None:
+            raise LookupError(
+                "the ledger needs a connection of its own: set HALLMARK_POSTGRES_LEDGER_DSN, as hallmark_ledger"
+            )
+        return self.ledger_pool
+
+    def terminate(self) -> None:
+        """Drop all connections."""
+        self.pool.terminate()
+        if self.ledger_pool is not None:
+            self.ledger_pool.terminate()
 
     @property
     def reader(self) -> PoolReader:
@@ -88,9 +105,16 @@ async def connect_pool(settings: Settings) -> Pool:
     )
 
 
+async def connect_ledger(settings: Settings) -> Pool | None:
+    """A few connections as the role that seals, made when they are wanted; None where no DSN is set."""
+    dsn = settings.postgres_ledger_dsn.get_secret_value()
+    return await asyncpg.create_pool(dsn, min_size=0, max_size=3, command_timeout=30) if dsn else None
+
+
 async def open_platform(settings: Settings, clock: Clock = system_clock) -> Platform:
     """Connect to everything. Raises OSError or PostgresError when the database is not there."""
     pool = await connect_pool(settings)
+    ledger = await connect_ledger(settings)
     notifier = Notifier(settings.postgres_dsn.get_secret_value())
     (settings.data_dir / "keys").mkdir(mode=0o700, parents=True, exist_ok=True)
-    return Platform(settings, pool, PostgresEventStore(pool), notifier, ObjectStorage.open(settings), clock)
+    return Platform(settings, pool, PostgresEventStore(pool), notifier, ObjectStorage.open(settings), clock, ledger)

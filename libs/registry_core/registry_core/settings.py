@@ -21,6 +21,8 @@ class Settings(BaseSettings):
 
     postgres_dsn: SecretStr = SecretStr("")
     """As the role `hallmark_service`. Empty: the local stack."""
+    postgres_ledger_dsn: SecretStr = SecretStr("")
+    """As the role `hallmark_ledger`, which alone may seal and add checkpoints; for the ledger alone."""
     postgres_owner_dsn: SecretStr = SecretStr("")
     """As an owner; when set, the schema is installed at start."""
     pool_size: int = Field(10, ge=2)

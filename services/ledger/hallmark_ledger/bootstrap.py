@@ -13,11 +13,11 @@ from hallmark_ledger.routes import make_routes
 def build(platform: Platform) -> Service:
     """The ledger service."""
     settings = platform.settings
-    sealer = Sealer(platform.pool, settings.kafka_partitions)
+    sealer = Sealer(platform.ledger, settings.kafka_partitions)
     signer = Signer(settings.checkpoint_origin, platform.signing_key("ledger"))
     witness = FolderWitness(settings.data_dir / "checkpoints")
     checkpointer = Checkpointer(
-        platform.pool, signer, settings.checkpoint_origin, [witness], settings.checkpoint_seconds
+        platform.ledger, signer, settings.checkpoint_origin, [witness], settings.checkpoint_seconds
     )
     background: list[Background] = [sealer.run, checkpointer.run]
     if settings.kafka_bootstrap:

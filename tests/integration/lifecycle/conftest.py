@@ -85,7 +85,7 @@ class World:
         return await self.http.post(path, headers=auth | headers, json=body)
 
     async def _all_sealed(self) -> None:
-        sealer = Sealer(self.platform.pool, 4)
+        sealer = Sealer(self.platform.ledger, 4)
         while await self.platform.pool.fetchval("select count(*) from log.unsealed(1)"):
             await sealer.seal_once()
 
@@ -117,12 +117,12 @@ async def _worlds(settings: Settings) -> AsyncIterator[World]:
             task.cancel()
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
-        await platform.pool.close()
+        platform.terminate()
 
 
 def _background(platform: Platform, service: Service) -> Sequence[asyncio.Task[None]]:
     """What HTTP waits for: sealing and the views."""
-    sealer = Sealer(platform.pool, 4)
+    sealer = Sealer(platform.ledger, 4)
     platform.store.on_append = sealer.wake
     projectors = [Projector(p, platform.pool, platform.notifier).run for p in service.projections]
     return [asyncio.create_task(loop()) for loop in (platform.notifier.run, sealer.run, *projectors)]

@@ -51,7 +51,7 @@ def built(tmp_path: Path) -> Callable[[str], tuple[Platform, Service]]:
     def build(name: str) -> tuple[Platform, Service]:
         (tmp_path / "keys").mkdir()  # as open_platform does
         settings, idle = Settings(data_dir=tmp_path), MagicMock()
-        platform = Platform(settings, idle, idle, idle, ObjectStorage.open(settings), system_clock)
+        platform = Platform(settings, idle, idle, idle, ObjectStorage.open(settings), system_clock, idle)
         [found] = find_services([name])
         return platform, found(platform)
 

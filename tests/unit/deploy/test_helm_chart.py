@@ -129,6 +129,11 @@ def test_the_owner_s_secret_reaches_the_migration_alone(rendered: list[Any]) -> 
 
 
 @needs_helm
+def test_the_ledger_s_secret_reaches_the_ledger_alone(rendered: list[Any]) -> None:
+    assert {name for name, pod in pods(rendered).items() if "'name': 'hallmark-ledger'" in str(pod)} == {"hm-ledger"}
+
+
+@needs_helm
 def test_a_service_with_a_volume_cannot_be_doubled(chart: Path) -> None:
     done = helm(chart, "--set", "services[0].name=ledger,services[0].storage=1Gi,services[0].replicas=2")
     assert done.returncode != 0

@@ -29,6 +29,8 @@ async def _examine_settings(settings: Settings) -> list[Check]:
     checks = []
     if dsn := settings.postgres_dsn.get_secret_value():
         checks.append(await _check("database", "HALLMARK_POSTGRES_DSN", lambda: _database(dsn)))
+    if ledger := settings.postgres_ledger_dsn.get_secret_value():
+        checks.append(await _check("database as ledger", "HALLMARK_POSTGRES_LEDGER_DSN", lambda: _database(ledger)))
     if owner := settings.postgres_owner_dsn.get_secret_value():
         checks.append(await _check("database as owner", "HALLMARK_POSTGRES_OWNER_DSN", lambda: _database(owner)))
     if settings.kafka_bootstrap:

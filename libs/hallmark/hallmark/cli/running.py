@@ -113,12 +113,13 @@ async def _migrate(settings: Settings) -> str | None:
         await install_schema(settings, [build(platform) for build in builds])
         return await first_token(platform)
     finally:
-        platform.pool.terminate()
+        platform.terminate()
 
 
 def _as_owner(settings: Settings) -> Settings:
-    """A migration needs no password of the services' role."""
-    return settings.model_copy(update={"postgres_dsn": settings.postgres_owner_dsn})
+    """A migration needs no password of the services' roles."""
+    owner = settings.postgres_owner_dsn
+    return settings.model_copy(update={"postgres_dsn": owner, "postgres_ledger_dsn": owner})
 
 
 def _run(main: Coroutine[Any, Any, None]) -> None:

@@ -22,6 +22,7 @@ from registry_core.settings import Settings
 log = structlog.get_logger()
 
 SERVICE_ROLE = "hallmark_service"
+LEDGER_ROLE = "hallmark_ledger"
 _LOOK_SECONDS = 0.25
 _LONGEST_PAUSE = 15.0
 
@@ -104,7 +105,9 @@ def _settings(given: Settings, data_dir: Path, database: LocalPostgres | None, r
     found: dict[str, object] = {"data_dir": data_dir, "port": ports.choose(given.port)}
     if database:
         owner = database.dsn_of(OWNER, role=SUPERUSER)
-        found |= {"postgres_dsn": SecretStr(service_dsn(database)), "postgres_owner_dsn": SecretStr(owner)}
+        ledger = database.dsn_of(OWNER, role=LEDGER_ROLE)
+        found |= {"postgres_dsn": SecretStr(service_dsn(database)), "postgres_ledger_dsn": SecretStr(ledger)}
+        found |= {"postgres_owner_dsn": SecretStr(owner)}
     if running:
         found |= {"kafka_bootstrap": running.bootstrap, "kafka_flavour": "tansu"}
     return given.model_copy(update=found)
