@@ -26,6 +26,21 @@ def _path(digest: str) -> str:
     return f"{algorithm}/{value[:2]}/{value}"
 
 
+def connect(url: str, settings: Settings, **options: Any) -> ObjectStore:
+    """The store at a `file://` or `s3://` URL; S3 with the settings' account. Raises obstore's BaseError."""
+    if not url.startswith("s3://"):
+        return from_url(url, mkdir=True)
+    account = {
+        "aws_endpoint": settings.objects_endpoint,
+        "aws_access_key_id": settings.objects_access_key,
+        "aws_secret_access_key": settings.objects_secret_key.get_secret_value(),
+    }
+    given: dict[str, Any] = {name: value for name, value in account.items() if value}
+    plain = settings.objects_endpoint.startswith("http://")
+    store: ObjectStore = from_url(url, client_options={"allow_http": plain}, **given, **options)
+    return store
+
+
 class ObjectStorage:
     """Content-addressed: an object's name is its digest, so nothing is ever replaced."""
 
@@ -39,17 +54,7 @@ class ObjectStorage:
             folder = (settings.data_dir / "objects").absolute()
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             return cls(LocalStore(folder), folder.as_uri())
-        options: dict[str, Any] = {}
-        if settings.objects_url.startswith("s3://"):
-            options = {
-                "aws_endpoint": settings.objects_endpoint or None,
-                "aws_access_key_id": settings.objects_access_key or None,
-                "aws_secret_access_key": settings.objects_secret_key.get_secret_value() or None,
-            }
-        options = {name: value for name, value in options.items() if value is not None}
-        plain = settings.objects_endpoint.startswith("http://")
-        store = from_url(settings.objects_url, client_options={"allow_http": plain}, **options)
-        return cls(store, settings.objects_url)
+        return cls(connect(settings.objects_url, settings), settings.objects_url)
 
     def uri(self, digest: str) -> str:
         """Where the object is, for provisioning targets."""
