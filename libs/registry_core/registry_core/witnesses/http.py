@@ -10,7 +10,6 @@ from typing import Final
 import httpx
 
 from registry_core.proofs.canonical import to_base64
-from registry_core.proofs.merkle import ProofError
 from registry_core.witnesses.base import LogView, WitnessAwayError, WitnessConflictError
 
 _TIMEOUT: Final = 10.0
@@ -27,7 +26,7 @@ class HttpWitness:
     async def keep(self, size: int, note: str, log: LogView) -> None:
         answer = await self._add(size, note, log)
         if answer.status_code == httpx.codes.CONFLICT:
-            self._held = self._size_in(answer, size)
+            self._held = self._size_in(answer)
             answer = await self._add(size, note, log)
         if answer.status_code != httpx.codes.OK:
             raise self._refusal(answer, size)
@@ -43,10 +42,11 @@ class HttpWitness:
         return answer.text
 
     async def _add(self, size: int, note: str, log: LogView) -> httpx.Response:
-        try:
-            proof = await log.consistency(self._held, size)
-        except ProofError as error:
-            raise WitnessConflictError(f"{self.url} holds a checkpoint of {self._held} events: {error}") from error
+        if self._held > size:
+            raise WitnessConflictError(
+                f"{self.url} holds a checkpoint of {self._held} events, this log has signed {size}: its tail was cut off"
+            )
+        proof = await log.consistency(self._held, size)
         content = request_body(self._held, proof, note)
         return await self._send(httpx.Request("POST", f"{self.url}/add-checkpoint", content=content))
 
@@ -61,14 +61,10 @@ class HttpWitness:
             raise WitnessAwayError(f"{self.url} answered with {len(answer.content)} bytes; a note is smaller")
         return answer
 
-    def _size_in(self, answer: httpx.Response, size: int) -> int:
+    def _size_in(self, answer: httpx.Response) -> int:
         text = answer.text.strip()
         if not (text.isascii() and text.isdecimal()) or len(text) > 19:
             raise WitnessAwayError(f"{self.url} answered 409 without the size that it holds")
-        if int(text) > size:
-            raise WitnessConflictError(
-                f"{self.url} holds a checkpoint of {text} events, this log has signed {size}: its tail was cut off"
-            )
         return int(text)
 
     def _refusal(self, answer: httpx.Response, size: int) -> Exception:

@@ -39,7 +39,7 @@ class ObjectWitness:
         try:
             await self._keep(size, note, log)
         except _AWAY as error:
-            raise WitnessAwayError(f"{self.url}: {error}") from error
+            raise WitnessAwayError(f"{self.url}: {_reason(error)}") from error
 
     async def _keep(self, size: int, note: str, log: LogView) -> None:
         name = _name(size)
@@ -58,7 +58,7 @@ class ObjectWitness:
             largest = await self._largest()
             return None if largest is None else await self._get(largest)
         except _AWAY as error:
-            raise WitnessAwayError(f"{self.url}: {error}") from error
+            raise WitnessAwayError(f"{self.url}: {_reason(error)}") from error
 
     async def _largest(self) -> str | None:
         """The largest name beyond those seen; names have one length, so their order is that of the sizes."""
@@ -73,6 +73,11 @@ class ObjectWitness:
         except NotFoundError as error:
             raise OSError(f"{name} was removed") from error
         return bytes(await found.bytes_async()).decode(errors="replace")
+
+
+def _reason(error: Exception) -> str:
+    """Without what obstore adds for its own developers."""
+    return str(error).partition("\n")[0]
 
 
 def _name(size: int) -> str:
