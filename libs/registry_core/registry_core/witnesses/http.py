@@ -44,7 +44,8 @@ class HttpWitness:
     async def _add(self, size: int, note: str, log: LogView) -> httpx.Response:
         if self._held > size:
             raise WitnessConflictError(
-                f"{self.url} holds a checkpoint of {self._held} events, this log has signed {size}: its tail was cut off"
+                f"{self.url} holds a checkpoint of {self._held} events, this log has signed {size}: "
+                "its tail was cut off"
             )
         proof = await log.consistency(self._held, size)
         content = request_body(self._held, proof, note)
