@@ -83,7 +83,10 @@ def verifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if sources is None:
         pytest.skip("no Go distribution with its vendored golang.org/x/mod on the PATH")
     folder = tmp_path_factory.mktemp("go")
-    (folder / "go.mod").write_text("module conformance\n\ngo 1.21\n")
+    release = subprocess.run(["go", "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout.strip()
+    (folder / "go.mod").write_text(
+        f"module conformance\n\ngo {release.removeprefix('go').split('-')[0].split(' ')[0]}\n"
+    )
     (folder / "main.go").write_text(PROGRAM)
     for package in ("note", "tlog"):
         shutil.copytree(sources / package, folder / package, ignore=shutil.ignore_patterns("*_test.go"))
