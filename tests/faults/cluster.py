@@ -86,7 +86,7 @@ async def install(settings: Settings, folder: Path) -> Installation:
         topics = {s.name: Consumer(s.name, s.handlers, platform.pool, platform.clock).topics for s in services}
         return Installation(token or "", routes_of(platform, services), topics, _tables(services))
     finally:
-        platform.pool.terminate()
+        platform.terminate()
 
 
 def _tables(services: list[Service]) -> list[str]:

@@ -22,6 +22,21 @@ EVIDENCE_LIMIT = 16 * 1024 * 1024
 """Bytes of one piece of evidence."""
 
 
+def connect(url: str, settings: Settings, **options: Any) -> ObjectStore:
+    """The store at a `file://` or `s3://` URL; S3 with the settings' account. Raises obstore's BaseError."""
+    if not url.startswith("s3://"):
+        return from_url(url, mkdir=True)
+    account = {
+        "aws_endpoint": settings.objects_endpoint,
+        "aws_access_key_id": settings.objects_access_key,
+        "aws_secret_access_key": settings.objects_secret_key.get_secret_value(),
+    }
+    given: dict[str, Any] = {name: value for name, value in account.items() if value}
+    plain = settings.objects_endpoint.startswith("http://")
+    store: ObjectStore = from_url(url, client_options={"allow_http": plain}, **given, **options)
+    return store
+
+
 class ObjectStorage:
     """Content-addressed: an object's name is its digest, so nothing is ever replaced."""
 
@@ -33,17 +48,7 @@ class ObjectStorage:
         """The store named in the settings; by default a folder in the data folder."""
         if not settings.objects_url:
             return cls.in_folder(settings.data_dir / "objects")
-        options: dict[str, Any] = {}
-        if settings.objects_url.startswith("s3://"):
-            options = {
-                "aws_endpoint": settings.objects_endpoint or None,
-                "aws_access_key_id": settings.objects_access_key or None,
-                "aws_secret_access_key": settings.objects_secret_key.get_secret_value() or None,
-            }
-        options = {name: value for name, value in options.items() if value is not None}
-        plain = settings.objects_endpoint.startswith("http://")
-        store = from_url(settings.objects_url, client_options={"allow_http": plain}, **options)
-        return cls(store, settings.objects_url)
+        return cls(connect(settings.objects_url, settings), settings.objects_url)
 
     @classmethod
     def in_folder(cls, folder: Path) -> Self:

@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     """Where deployment manifests go. Default: `deployments/` in the data folder."""
     checkpoint_origin: str = "hallmark.local/log"
     checkpoint_seconds: float = Field(5.0, gt=0)
+    witnesses: str = ""
+    """Comma-separated places for checkpoints beside the data folder: `file:///…`, `s3://…`, `https://…` (C2SP)."""
     sweep_seconds: float = Field(60.0, gt=0)
     """How often the lifecycle scheduler looks for what is due."""
     movable_clock: bool = False

@@ -1,26 +1,33 @@
-"""Puts the ledger together: sealer, relay, checkpoints and the auditor's answers."""
+"""Puts the ledger together: sealer, relay, checkpoints, witnesses and the auditor's answers."""
 
 from registry_core.messaging.relay import Relay
-from registry_core.proofs.note import Signer
 from registry_core.service import Background, Platform, Service
 from registry_core.store.sealer import Sealer
+from registry_core.witnesses import open_witnesses
 
-from hallmark_ledger.checkpoints import Checkpointer, FolderWitness
+from hallmark_ledger.checkpoints import Checkpointer
+from hallmark_ledger.keys import KeyFolder
 from hallmark_ledger.packs import Packer
 from hallmark_ledger.routes import make_routes
+from hallmark_ledger.witnessing import Delivery
 
 
 def build(platform: Platform) -> Service:
     """The ledger service."""
-    settings = platform.settings
-    sealer = Sealer(platform.ledger, settings.kafka_partitions)
-    signer = Signer(settings.checkpoint_origin, platform.signing_key("ledger"))
-    witness = FolderWitness(settings.data_dir / "checkpoints")
-    checkpointer = Checkpointer(
-        platform.ledger, signer, settings.checkpoint_origin, [witness], settings.checkpoint_seconds
-    )
-    background: list[Background] = [sealer.run, checkpointer.run]
+    settings, pool = platform.settings, platform.ledger
+    sealer = Sealer(pool, settings.kafka_partitions)
+    deliveries = [Delivery(platform.pool, witness) for witness in open_witnesses(settings)]
+
+    def tell_witnesses() -> None:
+        for delivery in deliveries:
+            delivery.wake()
+
+    keys = KeyFolder(settings.data_dir / "keys", settings.checkpoint_origin)
+    checkpointer = Checkpointer(pool, keys, settings.checkpoint_seconds, tell_witnesses)
+    background: list[Background] = [sealer.run, checkpointer.run, *(delivery.run for delivery in deliveries)]
     if settings.kafka_bootstrap:
         background.append(Relay(platform.pool, settings, platform.notifier).run)
-    packer = Packer(platform.pool, platform.objects, signer, checkpointer.sign)
-    return Service(name="ledger", routes=make_routes(signer, packer), background=background, on_append=sealer.wake)
+    packer = Packer(platform.pool, platform.objects, checkpointer)
+    return Service(
+        name="ledger", routes=make_routes(checkpointer, packer), background=background, on_append=sealer.wake
+    )

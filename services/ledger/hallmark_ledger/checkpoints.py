@@ -1,83 +1,91 @@
-"""Signs the log's head and hands it to places outside the database's reach."""
+"""Signs the log's head, and rotates the key that does."""
 
 import asyncio
-import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Callable
 
 import structlog
-from registry_core.proofs.note import Signer, sign_checkpoint
+from registry_core.events.governance import CheckpointKeyRotated
+from registry_core.http.caller import Caller, Written
+from registry_core.proofs.handover import sign_handover
+from registry_core.proofs.note import sign_checkpoint
 from registry_core.proofs.tiles import merge_reads, plan_head, rebuild_head
-from registry_core.store.postgres import TRANSIENT, Pool
+from registry_core.store.postgres import TRANSIENT, Connection, Pool
 from registry_core.store.tiles import read_entries
+from registry_core.telemetry import CHECKPOINTS, KEY_TROUBLE
 
-log = structlog.get_logger()
+from hallmark_ledger import log
+from hallmark_ledger.keys import STREAM, KeyFolder, Keys, KeyTroubleError, Rotations
 
-
-class Witness(Protocol):
-    """Keeps checkpoints where an operator of the database cannot rewrite them."""
-
-    async def keep(self, size: int, note: str) -> None:
-        """Keep a signed note. Raises OSError; it is tried again with the next checkpoint."""
-        ...
-
-
-class FolderWitness:
-    """One file per checkpoint, never replaced, and `latest`. Put the folder on other storage than the database."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def keep(self, size: int, note: str) -> None:
-        await asyncio.to_thread(self._keep, size, note)
-
-    def _keep(self, size: int, note: str) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        path = self._folder / f"{size:012d}.note"
-        if not path.exists():
-            _write_whole(path, note)
-        _write_whole(self._folder / "latest", note)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """A reader sees the old file or the new one, never a part."""
-    half = path.with_name(f".{path.name}.{os.getpid()}")
-    half.write_text(text)
-    half.replace(path)
+logger = structlog.get_logger()
 
 
 class Checkpointer:
-    """Signs whenever the log has grown, at most every `seconds`."""
+    """Signs whenever the log has grown, at most every `seconds`; `signed` is called after each."""
 
-    def __init__(self, pool: Pool, signer: Signer, origin: str, witnesses: Sequence[Witness], seconds: float) -> None:
-        self._pool, self._signer, self._origin = pool, signer, origin
-        self._witnesses, self._seconds = witnesses, seconds
+    def __init__(self, pool: Pool, keys: KeyFolder, seconds: float, signed: Callable[[], None]) -> None:
+        self._pool, self._keys, self._seconds, self._signed = pool, keys, seconds, signed
 
     async def run(self) -> None:
         while True:
             try:
                 await self.sign()
             except TRANSIENT as error:
-                log.warning("checkpoint waits", reason=repr(error))
+                logger.warning("checkpoint waits", reason=repr(error))
+            except KeyTroubleError as error:
+                logger.critical("nothing is signed", reason=error.detail, fix=error.fix)
             await asyncio.sleep(self._seconds)
 
     async def sign(self) -> str | None:
-        """Sign the head as it is now; the note, or None when the log is as long as at the last checkpoint."""
-        size = await self._pool.fetchval("select next_index from log.sealer_state")
-        if size <= await self._pool.fetchval("select coalesce(max(size), 0) from log.checkpoints"):
-            return None
-        root = await root_at(self._pool, size)
-        note = sign_checkpoint(self._origin, size, root, self._signer)
-        await self._pool.execute("select log.add_checkpoint($1, $2, $3)", size, root, note)
-        for witness in self._witnesses:
-            try:
-                await witness.keep(size, note)
-            except OSError as error:
-                log.warning("a witness could not keep a checkpoint", size=size, reason=repr(error))
+        """Sign the head as it is now; the note, or None when the log is as long as at the last checkpoint.
+
+        Raises KeyTroubleError.
+        """
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("select log.lock_checkpoints()")
+            note = await self._sign(connection)
+        if note:
+            CHECKPOINTS.inc()
+            self._signed()
         return note
 
+    async def _sign(self, connection: Connection) -> str | None:
+        size = await log.log_size(connection)
+        newest = await log.latest_checkpoint(connection)
+        if size <= (newest.size if newest else 0):
+            return None
+        keys = await self.keys(connection)
+        root = await root_at(connection, size)
+        note = sign_checkpoint(self._keys.origin, size, root, *keys.signers)
+        await connection.execute("select log.add_checkpoint($1, $2, $3)", size, root, note)
+        return note
 
-async def root_at(pool: Pool, size: int) -> bytes:
+    async def keys(self, connection: Connection | Pool | None = None) -> Keys:
+        """The keys in force. Raises KeyTroubleError."""
+        try:
+            keys = await self._keys.open(connection or self._pool)
+        except KeyTroubleError:
+            KEY_TROUBLE.set(1)
+            raise
+        KEY_TROUBLE.set(0)
+        return keys
+
+    async def rotate(self, caller: Caller, reason: str) -> Written:
+        """Make a new key; the old one vouches for it, in the log. Raises Problem."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            await connection.execute("select log.lock_checkpoints()")  # so that the old key signs nothing meanwhile
+            old = (await self.keys(connection)).current
+            newest = await log.latest_checkpoint(connection)
+            new = await asyncio.to_thread(self._keys.make)
+            size = newest.size if newest else 0
+            handover = sign_handover(old.name, size, old, new)
+            event = CheckpointKeyRotated(
+                origin=old.name, previous=old.vkey, vkey=new.vkey, size=size, handover=handover, reason=reason
+            )
+            written = await caller.decide(STREAM, Rotations(), lambda _: [event])
+        logger.info("the checkpoint key was rotated", previous=old.vkey, vkey=new.vkey, size=size)
+        return written
+
+
+async def root_at(connection: Connection | Pool, size: int) -> bytes:
     """The root of the tree of the first `size` events."""
-    return rebuild_head(size, await read_entries(pool, merge_reads([plan_head(size)]))).root
+    return rebuild_head(size, await read_entries(connection, merge_reads([plan_head(size)]))).root

@@ -1,10 +1,14 @@
 """Reads of the sealed log: events, proofs, checkpoints."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from registry_core.proofs.envelope import to_record
 from registry_core.proofs.tiles import plan_consistency, plan_inclusion
-from registry_core.store.postgres import Pool
+from registry_core.store.postgres import EVENT_COLUMNS, Connection, Pool, recorded
 from registry_core.store.tiles import read_entries
+
+MOST_CHECKPOINTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,12 +18,20 @@ class StoredCheckpoint:
     note: str
 
 
-async def latest_checkpoint(pool: Pool) -> StoredCheckpoint | None:
+async def latest_checkpoint(pool: Connection | Pool) -> StoredCheckpoint | None:
     row = await pool.fetchrow("select size, root, note from log.checkpoints order by size desc limit 1")
     return StoredCheckpoint(**row) if row else None
 
 
-async def first_checkpoint_over(pool: Pool, log_index: int) -> StoredCheckpoint | None:
+async def checkpoints_over(pool: Connection | Pool, size: int, limit: int = MOST_CHECKPOINTS) -> list[StoredCheckpoint]:
+    """Those of more than `size` events, the smallest first."""
+    rows = await pool.fetch(
+        "select size, root, note from log.checkpoints where size > $1 order by size limit $2", size, limit
+    )
+    return [StoredCheckpoint(**row) for row in rows]
+
+
+async def first_checkpoint_over(pool: Connection | Pool, log_index: int) -> StoredCheckpoint | None:
     """The oldest checkpoint whose tree holds the event."""
     row = await pool.fetchrow(
         "select size, root, note from log.checkpoints where size > $1 order by size limit 1", log_index
@@ -27,18 +39,39 @@ async def first_checkpoint_over(pool: Pool, log_index: int) -> StoredCheckpoint 
     return StoredCheckpoint(**row) if row else None
 
 
-async def inclusion_proof(pool: Pool, log_index: int, size: int) -> list[bytes]:
+async def inclusion_proof(pool: Connection | Pool, log_index: int, size: int) -> list[bytes]:
     """Raises ProofError when the index is not in a tree of that size."""
     plan = plan_inclusion(log_index, size)
     return plan.compute(await read_entries(pool, plan.reads))
 
 
-async def consistency_proof(pool: Pool, old_size: int, new_size: int) -> list[bytes]:
+async def consistency_proof(pool: Connection | Pool, old_size: int, new_size: int) -> list[bytes]:
     """Raises ProofError when the new tree is smaller."""
     plan = plan_consistency(old_size, new_size)
     return plan.compute(await read_entries(pool, plan.reads))
 
 
-async def log_size(pool: Pool) -> int:
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    log_index: int
+    leaf: bytes
+    record: dict[str, Any] | None
+    """As in exports; None where the event's row is gone."""
+
+
+async def stored_entries(pool: Connection | Pool, first: int, limit: int) -> list[StoredEntry]:
+    """What stands at each place of the log, for a verifier: nothing here is checked or mended."""
+    rows = await pool.fetch(
+        f"""select s.log_index, s.leaf_hash, e.position as found, {EVENT_COLUMNS}
+              from log.sealed s left join log.events e using (position)
+             where s.log_index >= $1 order by s.log_index limit $2""", first, limit,
+    )  # fmt: skip
+    return [
+        StoredEntry(row["log_index"], row["leaf_hash"], None if row["found"] is None else to_record(recorded(row)))
+        for row in rows
+    ]
+
+
+async def log_size(pool: Connection | Pool) -> int:
     size: int = await pool.fetchval("select next_index from log.sealer_state")
     return size

@@ -1,6 +1,6 @@
 """Evidence packs and log exports: single files that an outsider verifies without access."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import BinaryIO
@@ -14,19 +14,18 @@ from registry_core.identity import Account, account_stream
 from registry_core.objects import ObjectStorage
 from registry_core.problems import Problem
 from registry_core.proofs.keys import public_from_base64
-from registry_core.proofs.note import Signer
-from registry_core.proofs.pack import Header, PackWriter
+from registry_core.proofs.pack import Header, Kind, PackWriter
 from registry_core.proofs.tiles import merge_reads, plan_inclusion
 from registry_core.store.postgres import EVENT_COLUMNS, Pool, recorded
 from registry_core.store.tiles import read_entries
 
 from hallmark_ledger import audit, log
+from hallmark_ledger.checkpoints import Checkpointer
+from hallmark_ledger.keys import vkeys
 
 BATCH = 2000
 DECIDER = "service:approval"
 """The account under which the keys of decision records are registered."""
-Sign = Callable[[], Awaitable[str | None]]
-"""Signs a checkpoint over all that is sealed now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +34,14 @@ class Packer:
 
     pool: Pool
     objects: ObjectStorage
-    signer: Signer
-    sign: Sign
+    checkpointer: Checkpointer
 
     async def write_evidence(self, ref: str, file: BinaryIO, now: datetime) -> None:
         """One version: its events and its promotions', the policies and keys they rest on, evidence and decisions."""
         history = await audit.read_history(self.pool, ref)
         events = sorted([*history.events, *await self._context(history)], key=_index)
         checkpoint = await self._checkpoint_over(_index(events[-1]))
-        writer = self._writer("evidence", ref, file, now)
+        writer = await self._writer("evidence", ref, file, now)
         writer.add_checkpoint(checkpoint.note)
         for event, proof in zip(events, await self._proofs(events, checkpoint.size), strict=True):
             writer.add_event(event, proof)
@@ -69,7 +67,7 @@ class Packer:
 
     async def _checkpoint_over(self, log_index: int) -> log.StoredCheckpoint:
         if await log.first_checkpoint_over(self.pool, log_index) is None:
-            await self.sign()
+            await self.checkpointer.sign()
         checkpoint = await log.latest_checkpoint(self.pool)
         if checkpoint is None or checkpoint.size <= log_index:
             raise Problem(503, "unavailable", "no checkpoint covers the newest event yet", fix="try again in a second")
@@ -87,17 +85,29 @@ class Packer:
             writer.add_blob(await self.objects.get(digest), media_type)
 
     async def write_export(self, file: BinaryIO, now: datetime) -> None:
-        """The whole log up to its newest checkpoint, in flat memory."""
-        await self.sign()
+        """The whole log up to its newest checkpoint, with all that were signed on the way, in flat memory."""
+        await self.checkpointer.sign()
         checkpoint = await log.latest_checkpoint(self.pool)
         if checkpoint is None:
             raise Problem(503, "unavailable", "the log is empty or not signed yet", fix="try again in a second")
-        writer = self._writer("log", self.signer.name, file, now)
-        for first in range(0, checkpoint.size, BATCH):
-            for event in await self._read(first, min(first + BATCH, checkpoint.size)):
-                writer.add_event(event)
-        writer.add_checkpoint(checkpoint.note)
+        writer = await self._writer("log", None, file, now)
+        first = 0
+        async for signed in self._checkpoints(checkpoint.size):
+            for start in range(first, signed.size, BATCH):
+                for event in await self._read(start, min(start + BATCH, signed.size)):
+                    writer.add_event(event)
+            writer.add_checkpoint(signed.note)
+            first = signed.size
         writer.finish()
+
+    async def _checkpoints(self, last: int) -> AsyncIterator[log.StoredCheckpoint]:
+        """Each one up to this size: the more there are, the nearer a change can be placed."""
+        size = 0
+        while size < last:
+            for checkpoint in await log.checkpoints_over(self.pool, size):
+                if checkpoint.size <= last:
+                    yield checkpoint
+                size = checkpoint.size
 
     async def _read(self, first: int, stop: int) -> list[RecordedEvent]:
         rows = await self.pool.fetch(
@@ -106,11 +116,14 @@ class Packer:
         )  # fmt: skip
         return [recorded(row) for row in rows]
 
-    def _writer(self, kind: str, subject: str, file: BinaryIO, now: datetime) -> PackWriter:
-        header = Header(
-            "evidence" if kind == "evidence" else "log", subject, now, self.signer.name, (self.signer.vkey,)
-        )
-        return PackWriter(file, header, self.signer)
+    async def _writer(self, kind: Kind, subject: str | None, file: BinaryIO, now: datetime) -> PackWriter:
+        keys = await self.checkpointer.keys()
+        signer = keys.current
+        header = Header(kind, subject or signer.name, now, signer.name, vkeys(keys.history))
+        writer = PackWriter(file, header, signer)
+        for handover in keys.handovers:
+            writer.add_handover(handover)
+        return writer
 
 
 def _index(event: RecordedEvent) -> int:

@@ -3,20 +3,40 @@
 import asyncio
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO
 
-from litestar import MediaType, get
+from litestar import MediaType, get, post
 from litestar.params import Parameter
 from litestar.response import Stream
+from registry_core.http.caller import Caller
 from registry_core.problems import invalid, not_found
 from registry_core.proofs.canonical import to_base64
 from registry_core.proofs.envelope import to_record
 from registry_core.proofs.merkle import ProofError
-from registry_core.proofs.note import Signer
 from registry_core.service import Platform
 
 from hallmark_ledger import audit, log
+from hallmark_ledger.checkpoints import Checkpointer
+from hallmark_ledger.keys import LogKey
 from hallmark_ledger.packs import Packer
+
+
+@dataclass(frozen=True, slots=True)
+class LogKeys:
+    origin: str
+    vkey: str
+    """The one in force."""
+    keys: list[LogKey]
+    """Every one there was, the oldest first, with the sizes of the checkpoints that it signs."""
+    handovers: list[str]
+    """Signed notes in which each key vouches for the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    reason: str = ""
+
 
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
 
@@ -71,13 +91,35 @@ async def answer_about(ref: str, platform: Platform) -> dict[str, Any]:
     return await audit.answer(platform.pool, ref)
 
 
-def make_routes(signer: Signer, packer: Packer) -> list[Any]:
-    """All of them, around the key that signs."""
+@get("/v1/log/checkpoints", action="audit")
+async def read_checkpoints(platform: Platform, over: int = 0) -> list[str]:
+    """Up to 1,000 signed checkpoints of more than `over` events, the smallest first."""
+    return [found.note for found in await log.checkpoints_over(platform.pool, over)]
 
-    @get("/v1/log/key", public=True, sync_to_thread=False)
-    def read_key() -> dict[str, str]:
-        """The verifier key of the log's checkpoints (C2SP signed-note). Compare it with a copy of your own."""
-        return {"origin": signer.name, "vkey": signer.vkey}
+
+@get("/v1/log/entries", action="audit")
+async def read_entries(platform: Platform, first: int = 0, limit: Limit = 1000) -> list[dict[str, Any]]:
+    """The log as it is stored: each place with its leaf hash (base64), and the event's record where there is one."""
+    return [
+        {"log_index": row.log_index, "leaf": to_base64(row.leaf), "record": row.record}
+        for row in await log.stored_entries(platform.pool, first, limit)
+    ]
+
+
+def make_routes(checkpointer: Checkpointer, packer: Packer) -> list[Any]:
+    """All of them, around the keys that sign."""
+
+    @get("/v1/log/key", public=True)
+    async def read_key() -> LogKeys:
+        """The verifier keys of the log's checkpoints (C2SP signed-note). Compare them with a copy of your own."""
+        keys = await checkpointer.keys()
+        return LogKeys(keys.current.name, keys.current.vkey, keys.history, keys.handovers)
+
+    @post("/v1/log/key/rotation", action="identity")
+    async def rotate_key(caller: Caller, data: Rotation) -> dict[str, Any]:
+        """Sign checkpoints with a new key from here on; the old key vouches for it."""
+        written = await checkpointer.rotate(caller, data.reason)
+        return {"vkey": (await checkpointer.keys()).current.vkey, "log_index": written.log_index}
 
     @get("/v1/audit/versions/{ref:str}/pack", action="audit")
     async def evidence_pack(ref: str, platform: Platform) -> Stream:
@@ -92,10 +134,13 @@ def make_routes(signer: Signer, packer: Packer) -> list[Any]:
     return [
         read_events,
         read_checkpoint,
+        read_checkpoints,
+        read_entries,
         prove_inclusion,
         prove_consistency,
         answer_about,
         read_key,
+        rotate_key,
         evidence_pack,
         export_log,
     ]

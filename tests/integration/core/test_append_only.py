@@ -10,8 +10,15 @@ from support import new
 
 TABLES = ("events", "sealed", "checkpoints", "streams", "sealer_state", "tiles", "partition_heads")
 FUNCTIONS = {
-    "hallmark_service": {"append_batch", "unsealed"},
-    "hallmark_ledger": {"unsealed", "try_sealer_lock", "seal", "rewind_sealer_after_restore", "add_checkpoint"},
+    "hallmark_service": {"append_batch", "unsealed", "streams_at"},
+    "hallmark_ledger": {
+        "unsealed",
+        "try_sealer_lock",
+        "seal",
+        "rewind_sealer_after_restore",
+        "lock_checkpoints",
+        "add_checkpoint",
+    },
     "hallmark_reader": set[str](),
 }
 INSERT = (
@@ -58,6 +65,8 @@ ONLY_THE_LEDGER = [
     "select log.add_checkpoint(1, '', '')",
     "select log.rewind_sealer_after_restore()",
     "select log.try_sealer_lock()",
+    "select log.lock_checkpoints()",
+    "lock table log.checkpoints in share row exclusive mode",
 ]
 
 APPEND = "select * from log.append_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"

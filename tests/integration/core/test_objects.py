@@ -4,64 +4,22 @@ import asyncio
 import hashlib
 import os
 import stat
-import subprocess
-import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from pydantic import SecretStr
-from registry_core.local import ports
 from registry_core.objects import CHUNK, ObjectStorage
 from registry_core.problems import Problem
 from registry_core.settings import Settings
-from support import until
+from support_s3 import s3_server
 
 
 @pytest.fixture(scope="session")
 async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    """SeaweedFS from its wheel, on loopback."""
-    for attempt in range(5):  # a port that was free may be taken by the time the server asks for it
-        port = ports.choose()
-        command = _weed(tmp_path_factory.mktemp("s3"), port)
-        with subprocess.Popen(  # noqa: ASYNC220 - starting a process does not wait
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_CREDENTIALS, start_new_session=True
-        ) as server:
-            try:
-                if await _came_up(port) or attempt == 4:
-                    yield f"http://127.0.0.1:{port}"
-                    return
-            finally:
-                server.kill()  # it takes its time over anything gentler, and its data is thrown away
-
-
-_CREDENTIALS = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test-secret"}
-
-
-def _weed(folder: Path, port: int) -> list[str]:
-    parts = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
-    return [
-        str(Path(sys.executable).with_name("weed")),
-        *("server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.port={port}"),
-        *("-s3.port.grpc=0", "-volume.max=4", "-master.volumeSizeLimitMB=128"),
-        *(f"-{part}={ports.choose()}" for part in parts),  # grpc ports are 10,000 higher unless told
-    ]
-
-
-async def _came_up(port: int) -> bool:
-    with suppress(TimeoutError):
-        return await until(lambda: _answers(port), seconds=20)
-    return False
-
-
-async def _answers(port: int) -> bool:
-    async with httpx.AsyncClient() as client:
-        try:
-            return (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
-        except httpx.TransportError:
-            return False
+    async with s3_server(tmp_path_factory.mktemp("s3")) as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from hallmark.session import Progress, Session
-from hallmark.wire import Document, read, segment
+from hallmark.wire import Document, read, segment, write
 
 
 class Audit(Session):
@@ -24,8 +24,24 @@ class Audit(Session):
         """The newest signed checkpoint: keep it where nobody with access to the server can change it."""
         return str(self.send(read("/v1/log/checkpoint")))
 
+    def checkpoints(self, over: int = 0) -> list[str]:
+        """Up to 1,000 stored checkpoints of more than `over` events, the smallest first."""
+        return list(self.send(read("/v1/log/checkpoints", over=over)))
+
+    def log_entries(self, first: int = 0, limit: int = 1000) -> list[Any]:
+        """The log as it is stored: `log_index`, `leaf` hash and `record` (None where the event is gone)."""
+        return list(self.send(read("/v1/log/entries", first=first, limit=limit)))
+
+    def consistency_proof(self, old: int, new: int) -> list[str]:
+        """Base64 hashes that prove that the log of `new` events extends that of `old` (RFC 6962)."""
+        return list(self.ask(read("/v1/log/proofs/consistency", old=old, new=new))["proof"])
+
+    def rotate_log_key(self, reason: str = "") -> Document:
+        """Have checkpoints signed by a new key, for which the old one vouches."""
+        return self.ask(write("POST", "/v1/log/key/rotation", {"reason": reason}))
+
     def log_key(self) -> Document:
-        """`origin` and `vkey` of the log, as the server states them itself."""
+        """`origin`, `vkey` in force, all `keys` and their `handovers`, as the server states them itself."""
         return self.ask(read("/v1/log/key"))
 
     def log_events(self, first: int = 0, limit: int = 100) -> list[Any]:

@@ -1,5 +1,6 @@
-"""`hallmark audit show|export|pack|verify|key|checkpoint`."""
+"""`hallmark audit show|export|pack|verify|key|rotate-key|checkpoint`."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def add_to(app: typer.Typer) -> None:
     audit = base.group("What happened, and proof of it.")
-    for command in (show, export, pack, verify, key, checkpoint):
+    for command in (show, export, pack, verify, key, rotate_key, checkpoint):
         audit.command()(command)
     app.add_typer(audit, name="audit")
 
@@ -64,22 +65,42 @@ def _written(path: Path) -> None:
 
 
 def verify(
-    path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="An export or a pack.")],
+    path: Annotated[Path | None, typer.Argument(exists=True, dir_okay=False, help="An export or a pack.")] = None,
+    *,
+    live: Annotated[bool, typer.Option("--live", help="Read the whole log from the server instead.")] = False,
     keys: Annotated[
         list[str] | None, typer.Option("--key", metavar="VKEY", help="The log's key as you know it; repeat it.")
     ] = None,
     held: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="A checkpoint kept from earlier.")
+        Path | None,
+        typer.Option("--held", "--checkpoint", exists=True, dir_okay=False, help="A checkpoint kept from earlier."),
+    ] = None,
+    witness: Annotated[
+        str | None, typer.Option(metavar="URL|DIR", help="Take the newest checkpoint of this witness as held.")
     ] = None,
     keep: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the checkpoint that held to a file.")] = None,
     json: Json = False,
 ) -> None:
-    """Verify a file offline. Exit code 0: everything held; 1: something is altered, dropped, reordered or cut off."""
+    """Verify a file offline, the server's log with --live, or that its log extends a held checkpoint.
+
+    Exit code 0: everything held; 1: something is altered, dropped, reordered, inserted or cut off.
+    """
+    from hallmark.cli import live_audit  # noqa: PLC0415 - only when needed
+
+    note = held.read_text(errors="replace") if held else live_audit.newest_of(witness) if witness else None
+    if path is None:
+        live_audit.verify(keys or (), note, keep, whole=live)
+    elif live:
+        base.fail("either a file or --live, not both", code=base.USAGE)
+    else:
+        _verify_file(path, keys or (), note, keep)
+
+
+def _verify_file(path: Path, keys: Sequence[str], note: str | None, keep: Path | None) -> None:
     from registry_core.proofs.pack import verify_pack  # noqa: PLC0415 - only when needed
 
-    note = held.read_text(errors="replace") if held else None
     with path.open("rb") as stream, output.progress("verifying", path.stat().st_size) as count:
-        report = verify_pack(stream, keys or (), note, count)
+        report = verify_pack(stream, keys, note, count)
     if keep and report.ok and report.checkpoint:
         keep.write_text(report.checkpoint)
     output.show({"ok": report.ok, **asdict(report)}, lambda: _report(report))
@@ -103,9 +124,16 @@ def _report(report: "Report") -> None:
 
 
 def key(json: Json = False) -> None:
-    """The log's key as the server states it: compare it with a copy of your own."""
+    """The log's keys as the server states them: compare them with copies of your own."""
     with base.client() as hallmark:
         found = hallmark.log_key()
+    output.show(found, lambda: _sections({name: value for name, value in found.items() if name != "handovers"}))
+
+
+def rotate_key(reason: Annotated[str, typer.Option(help="Why, for the log.")] = "", json: Json = False) -> None:
+    """Sign checkpoints with a new key; the old one vouches for it, and what it signed stays verifiable."""
+    with base.client() as hallmark:
+        found = hallmark.rotate_log_key(reason)
     output.show(found, lambda: output.facts(found))
 
 

@@ -84,16 +84,25 @@ def _text(value: object) -> str:
 
 
 @contextmanager
-def progress(label: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar of bytes on standard error where a person watches; yields what takes the bytes of each step."""
+def progress(label: str, total: int, *, events: bool = False) -> Iterator[Callable[[int], None]]:
+    """A bar of bytes, or events, on standard error where a person watches; yields what takes those of each step."""
     if wants_json() or not sys.stderr.isatty():
         yield lambda _: None
         return
     from rich.console import Console  # noqa: PLC0415 - only for a person
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn  # noqa: PLC0415
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TransferSpeedColumn,
+    )
 
-    parts = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*parts, console=Console(stderr=True), transient=True) as bar:
+    amounts = (MofNCompleteColumn(),) if events else (DownloadColumn(), TransferSpeedColumn())
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), *amounts, console=Console(stderr=True), transient=True
+    ) as bar:
         task = bar.add_task(plain(label), total=total or None)
         yield lambda count: bar.advance(task, count)
 

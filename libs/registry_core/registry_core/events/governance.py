@@ -94,6 +94,22 @@ class AffectedPackage(Value):
     name: str
 
 
+class CheckpointKeyRotated(Event, type="io.hallmark.log.key-rotated.v1", family="identity"):
+    """Stream `log:keys`. From here on the log's checkpoints are signed by another key; the old one vouches for it."""
+
+    origin: str
+    """The log's name, which is the name of both keys."""
+    previous: str
+    """The old key's vkey (C2SP signed-note)."""
+    vkey: str
+    """The new key's."""
+    size: int
+    """Of the last checkpoint that the old key signed alone."""
+    handover: str
+    """A signed note by both keys that says so."""
+    reason: str = ""
+
+
 class AdvisoryPublished(Event, type="io.hallmark.advisory.published.v1", family="advisories"):
     """Stream `advisory:<id>`. The OSV document itself is kept by digest in the artifact store."""
 

@@ -197,12 +197,21 @@ def _unfit(request: AnyRequest, error: asyncpg.DataError) -> Response[dict[str, 
 
 def _unexpected(request: AnyRequest, error: Exception) -> Response[dict[str, Any]]:
     if isinstance(error, (*TRANSIENT, asyncpg.PostgresConnectionError)):
-        problem = Problem(503, "unavailable", "the database does not answer just now", fix="try again in a second")
+        problem = _unavailable(error)
         log.warning("request met a missing dependency", reason=repr(error))
     else:
         problem = Problem(500, "internal", "an unexpected error; it is in the service's log", fix="report it")
         log.error("request failed", path=str(request.url.path), exc_info=error)
     return _problem(request, problem)
+
+
+def _unavailable(error: Exception) -> Problem:
+    if isinstance(error, asyncpg.DiskFullError):
+        return Problem(
+            503, "unavailable", "the database's disk is full, so nothing was recorded",
+            fix="have its operator make room; then send the same request again",
+        )  # fmt: skip
+    return Problem(503, "unavailable", "the database does not answer just now", fix="try again in a second")
 
 
 class _JsonRequest(AnyRequest):

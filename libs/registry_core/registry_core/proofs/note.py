@@ -111,12 +111,12 @@ class Checkpoint:
     """Opaque further lines, not recommended and not written here."""
 
 
-def sign_checkpoint(origin: str, size: int, root: bytes, signer: Signer) -> str:
-    """The checkpoint note. Raises NoteError for what is no checkpoint."""
+def sign_checkpoint(origin: str, size: int, root: bytes, *signers: Signer) -> str:
+    """The checkpoint note; two signers where the key changes. Raises NoteError for what is no checkpoint."""
     text = f"{origin}\n{size}\n{to_base64(root)}\n"
     if parse_checkpoint(text) != Checkpoint(origin, size, root):
         raise NoteError("the origin is one line")
-    return sign_note(text, signer)
+    return sign_note(text, *signers)
 
 
 def parse_checkpoint(text: str) -> Checkpoint:

@@ -36,9 +36,12 @@ TRANSIENT = (
     asyncpg.OperatorInterventionError,
     asyncpg.CannotConnectNowError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.DiskFullError,
     TimeoutError,
 )
 """Errors that a later attempt may not meet."""
+PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
+"""Seconds between the attempts of one append."""
 
 
 def recorded(row: Any) -> RecordedEvent:
@@ -176,7 +179,7 @@ class PostgresEventStore:
 
     async def _flush_through_failures(self, batch: list[_Waiting]) -> None:
         """A connection lost at COMMIT leaves the outcome unknown: send the same ids again, they are recognised."""
-        for pause in (0.05, 0.2, 0.5, 1.0, 2.0):
+        for pause in PAUSES:
             try:
                 return await self._flush(batch)
             except TRANSIENT:

@@ -3,6 +3,7 @@
 The file is JSON Lines; every line is canonical JSON (`proofs.canonical`), so any one content has one spelling:
 
     {"crc":"…","hallmark":"pack/v1","kind":"evidence"|"log","line":1,"made_at":…,"origin":…,"subject":…,"vkeys":[…]}
+    {"crc":"…","item":"handover","line":2,"note":"<by the old key and the new>"}      (if the log's key ever changed)
     {"crc":"…","item":"checkpoint","line":2,"note":"<signed checkpoint>"}
     {"crc":"…","item":"event","line":3,"proof":["<base64>",…],"record":{…}}
     {"crc":"…","data":"<base64>","digest":"sha256:…","item":"blob","line":4,"media_type":"…"}
@@ -14,7 +15,8 @@ The file is JSON Lines; every line is canonical JSON (`proofs.canonical`), so an
 - `kind: evidence` holds one checkpoint, then chosen events in log order, each with its inclusion proof.
 - `crc` (CRC-32 of the line behind it) and `line` prove nothing: they tell where a file was damaged. That it was not is
   told by the end's signature, a note's signature line over `lines.end_text`.
-- The keys that signed (`origin` is their name) are trusted when the verifier brings them, else on first use.
+- The keys that signed (`origin` is their name) are trusted when the verifier brings them, else on first use; `handover`
+  lines lead from one of them to the others (`proofs.handover`).
 """
 
 from registry_core.proofs.pack.lines import Header, Kind

@@ -59,6 +59,11 @@ class CheckpointItem:
 
 
 @dataclass(frozen=True, slots=True)
+class HandoverItem:
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
 class DecisionItem:
     envelope: dict[str, Any]
     keys: tuple[str, ...]
@@ -72,7 +77,7 @@ class EndItem:
     signature: str
 
 
-Item = Header | EventItem | BlobItem | CheckpointItem | DecisionItem | EndItem
+Item = Header | EventItem | BlobItem | CheckpointItem | HandoverItem | DecisionItem | EndItem
 
 
 def end_text(lines: int, sha256_hex: str) -> str:
@@ -123,13 +128,15 @@ def _content(number: int, item: Item) -> bytes:
             return canonical_json({**_fields(item), "line": number})[1:]
 
 
-def _fields(item: Header | CheckpointItem | DecisionItem | EndItem) -> dict[str, Any]:
+def _fields(item: Header | CheckpointItem | HandoverItem | DecisionItem | EndItem) -> dict[str, Any]:
     match item:
         case Header(kind, subject, made_at, origin, vkeys):
             about = {"kind": kind, "subject": subject, "made_at": rfc3339(made_at)}
             return {"hallmark": FORMAT, **about, "origin": origin, "vkeys": list(vkeys)}
         case CheckpointItem(note):
             return {"item": "checkpoint", "note": note}
+        case HandoverItem(note):
+            return {"item": "handover", "note": note}
         case DecisionItem(envelope, keys):
             return {"item": "decision", "envelope": envelope, "keys": list(keys)}
         case EndItem(lines, digest, signature):
@@ -148,6 +155,8 @@ def _item(fields: dict[str, Any]) -> Item:
             return BlobItem(data, take(fields, "media_type", str), take(fields, "digest", str))
         case "checkpoint":
             return CheckpointItem(take(fields, "note", str))
+        case "handover":
+            return HandoverItem(take(fields, "note", str))
         case "decision":
             return DecisionItem(take(fields, "envelope", dict), _texts(fields, "keys"))
         case "end":

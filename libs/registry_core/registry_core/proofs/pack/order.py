@@ -49,7 +49,12 @@ class WholeLog:
         if checkpoint.size != self._next:
             yield f"the checkpoint covers {checkpoint.size} events, but {self._next} stand before it"
         elif checkpoint.root != self._grow():
-            yield f"the {self._next} events before it do not hash to the signed root: one of them was changed"
+            since = max(self._covered, 0)
+            yield (
+                f"the {self._next} events before it do not hash to the signed root: one of them was changed, "
+                f"at log index {since} to {self._next - 1}"
+            )
+            self.broken = True  # every later root differs as well
         self._covered = checkpoint.size
 
     def end(self) -> Iterator[str]:

@@ -9,6 +9,7 @@ _CLUES = {
     "event": re.compile(rb'"item":"event"|"record":\{'),
     "blob": re.compile(rb'"item":"blob"|"media_type":"'),
     "decision": re.compile(rb'"item":"decision"|"envelope":\{'),
+    "handover": re.compile(rb'"item":"handover"|"note":"hallmark key-'),
     "checkpoint": re.compile(rb'"item":"checkpoint"|"note":"'),
     "end": re.compile(rb'"item":"end"|"lines":'),
 }

@@ -7,8 +7,9 @@ from typing import BinaryIO
 
 from registry_core.proofs.canonical import take
 from registry_core.proofs.dsse import verify
+from registry_core.proofs.handover import KeyChain
 from registry_core.proofs.keys import key_id, public_from_base64
-from registry_core.proofs.note import Checkpoint, NoteError, Verifier, open_checkpoint, open_note
+from registry_core.proofs.note import Checkpoint, NoteError, Verifier, open_note
 from registry_core.proofs.pack.erasures import Erasures
 from registry_core.proofs.pack.lines import (
     LONGEST_LINE,
@@ -17,6 +18,7 @@ from registry_core.proofs.pack.lines import (
     DecisionItem,
     EndItem,
     EventItem,
+    HandoverItem,
     Header,
     Item,
     LineError,
@@ -70,7 +72,8 @@ class _Verification:
         self._line, self._raw, self._due, self._hash = 0, b"", 1, sha256()
         self._counts = Counter[str]()
         self._first_use, self._held_note = not trusted, held_checkpoint
-        self._verifiers = self._parse_keys(trusted, 0, "trusted key")
+        self._chain = KeyChain("", [])
+        self._trusted = self._parse_keys(trusted, 0, "trusted key")
         self._header: Header | None = None
         self._order: EventOrder | None = None
         self._erasures = Erasures()
@@ -136,6 +139,8 @@ class _Verification:
                     self._problem("its bytes do not have this digest")
             case CheckpointItem(note):
                 self._check_checkpoint(note)
+            case HandoverItem(note):
+                self._check_handover(note)
             case DecisionItem():
                 self._check_decision(item)
             case EndItem():
@@ -145,8 +150,8 @@ class _Verification:
         if self._header:
             return
         self._header = header
-        if self._first_use:
-            self._verifiers = self._parse_keys(header.vkeys, self._line, "header")
+        trusted = self._parse_keys(header.vkeys, self._line, "header") if self._first_use else self._trusted
+        self._chain = KeyChain(header.origin, trusted)
         held = self._open_held(header.origin)
         self._order = WholeLog(held) if header.kind == "log" else ProvenEvents(held)
 
@@ -161,11 +166,17 @@ class _Verification:
         if self._order and event.log_index is not None:
             self._problems_of(self._order.event(item, event.log_index))
 
+    def _check_handover(self, note: str) -> None:
+        try:
+            self._chain.add(note)
+        except NoteError as error:
+            self._damaged(str(error))
+
     def _check_checkpoint(self, note: str) -> None:
         if not self._header or not self._order:
             return
         try:
-            checkpoint = open_checkpoint(note, self._verifiers, self._header.origin)
+            checkpoint = self._chain.open(note)
         except NoteError as error:
             self._damaged(str(error))
             return
@@ -198,7 +209,7 @@ class _Verification:
 
     def _check_signature(self, item: EndItem, origin: str) -> None:
         try:
-            note = open_note(f"{end_text(item.lines, item.sha256)}\n{item.signature}", self._verifiers)
+            note = open_note(f"{end_text(item.lines, item.sha256)}\n{item.signature}", self._chain.verifiers)
         except NoteError as error:
             self._problem(f"the signature of the whole file does not hold: {error}")
             return
@@ -210,23 +221,24 @@ class _Verification:
         if self._held_note is None:
             return None
         try:
-            held = open_checkpoint(self._held_note, self._verifiers, origin)
-            signers = open_note(self._held_note, self._verifiers).signed_by
+            held = self._chain.open(self._held_note)
+            signers = open_note(self._held_note, self._chain.verifiers).signed_by
         except NoteError as error:
             self._problem_at(0, "held checkpoint", str(error))
             return None
         if self._first_use:  # a file may state any keys besides; the holder knows this one
-            self._verifiers = [verifier for verifier in signers if verifier.name == origin]
+            self._chain = KeyChain(origin, [verifier.vkey for verifier in signers if verifier.name == origin])
         return held
 
-    def _parse_keys(self, vkeys: Sequence[str], line: int, what: str) -> list[Verifier]:
-        verifiers = []
+    def _parse_keys(self, vkeys: Sequence[str], line: int, what: str) -> list[str]:
+        """Those that are vkeys."""
+        good = []
         for vkey in vkeys:
             try:
-                verifiers.append(Verifier(vkey))
+                good.append(Verifier(vkey).vkey)
             except NoteError as error:
                 self._problem_at(line, what, str(error))
-        return verifiers
+        return good
 
     def _damaged(self, message: str) -> None:
         """A problem behind which the root can no longer be compared."""

@@ -15,6 +15,7 @@ from registry_core.proofs.pack.lines import (
     DecisionItem,
     EndItem,
     EventItem,
+    HandoverItem,
     Header,
     Item,
     end_text,
@@ -47,6 +48,10 @@ class PackWriter:
     def add_checkpoint(self, note: str) -> None:
         """A signed checkpoint: before the events of an evidence pack, behind those of a log that it covers."""
         self._write(CheckpointItem(note))
+
+    def add_handover(self, note: str) -> None:
+        """Where the log's key changed: directly behind the header, the oldest first."""
+        self._write(HandoverItem(note))
 
     def add_decision(self, envelope: Mapping[str, object], keys: Sequence[Ed25519PublicKey]) -> None:
         """A signed statement (DSSE) and the public keys of all who signed it."""

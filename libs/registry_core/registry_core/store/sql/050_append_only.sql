@@ -15,6 +15,12 @@ begin
   end loop;
 end $$;
 
+-- One signer at a time, to the end of the transaction. A lock that a service cannot take, as it could an advisory one.
+create or replace function log.lock_checkpoints() returns void
+language sql security definer set search_path = log, pg_temp as $$
+  lock table checkpoints in share row exclusive mode
+$$;
+
 create or replace function log.add_checkpoint(p_size bigint, p_root bytea, p_note text) returns void
 language sql security definer set search_path = log, pg_temp as $$
   insert into checkpoints (size, root, note) values (p_size, p_root, p_note) on conflict (size) do nothing

@@ -1,0 +1,147 @@
+"""The key that signs this log's checkpoints: which one is told by the log itself, never by what files there are.
+
+A key that is missing, unreadable or another one than the log's is never replaced silently: two keys would be two logs
+to whoever verifies. Nothing is signed until the right file is back; sealing and everything else goes on.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from registry_core.events import RecordedEvent
+from registry_core.events.governance import CheckpointKeyRotated
+from registry_core.handlers import fold
+from registry_core.problems import Problem
+from registry_core.proofs.keys import KeyFileError, generate_key, load_key, load_or_generate_key
+from registry_core.proofs.note import NoteError, Signer, Verifier, open_checkpoint
+from registry_core.store.postgres import Connection, Pool, read_streams
+
+from hallmark_ledger import log
+
+STREAM = "log:keys"
+"""Of the events that rotate the key."""
+
+
+class KeyTroubleError(Problem):
+    """No key of this log is at hand. HTTP 503."""
+
+    def __init__(self, detail: str, fix: str) -> None:
+        super().__init__(503, "no-checkpoint-key", detail, fix=fix)
+
+
+@dataclass(frozen=True, slots=True)
+class LogKey:
+    """A key of the log and the sizes of the checkpoints that it signs."""
+
+    vkey: str
+    from_size: int
+    to_size: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rotations:
+    """State of the stream `log:keys`."""
+
+    version: int = -1
+    events: tuple[CheckpointKeyRotated, ...] = ()
+
+    def evolve(self, event: RecordedEvent) -> "Rotations":
+        more = (event.data,) if isinstance(event.data, CheckpointKeyRotated) else ()
+        return Rotations(event.version, (*self.events, *more))
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What there is to sign with now, and how it came about."""
+
+    signers: tuple[Signer, ...]
+    """The current key; behind it the old one until the first checkpoint after a rotation is signed by both."""
+    rotations: tuple[CheckpointKeyRotated, ...]
+
+    @property
+    def current(self) -> Signer:
+        return self.signers[0]
+
+    @property
+    def history(self) -> list[LogKey]:
+        """Every key of the log, the oldest first."""
+        first = self.rotations[0].previous if self.rotations else self.current.vkey
+        vkeys = [first, *(rotation.vkey for rotation in self.rotations)]
+        sizes = [rotation.size for rotation in self.rotations]
+        starts, ends = [0, *(size + 1 for size in sizes)], [*sizes, None]
+        return [LogKey(*row) for row in zip(vkeys, starts, ends, strict=True)]
+
+    @property
+    def handovers(self) -> list[str]:
+        return [rotation.handover for rotation in self.rotations]
+
+
+class KeyFolder:
+    """The key files `ledger*.pem` of one installation."""
+
+    def __init__(self, folder: Path, origin: str) -> None:
+        self.folder, self.origin = folder, origin
+
+    async def open(self, connection: Connection | Pool) -> Keys:
+        """The keys in force. Makes the first one of a log that was never signed. Raises KeyTroubleError."""
+        rotations = await read_rotations(connection)
+        newest = await log.latest_checkpoint(connection)
+        if not rotations and newest is None:
+            return Keys((await asyncio.to_thread(self._first),), ())
+        found = await asyncio.to_thread(self._load)
+        signed = [signer for signer in found if newest and _signed(newest.note, signer)]
+        current = [signer for signer in found if signer.vkey == rotations[-1].vkey] if rotations else signed
+        if not current:
+            raise self._missing(rotations[-1].vkey if rotations else None)
+        old = [signer for signer in signed if signer.vkey != current[0].vkey]
+        due = bool(rotations) and current[0] not in signed  # the first checkpoint of a new key carries both signatures
+        return Keys((current[0], *(old if due else ())), rotations)
+
+    def make(self) -> Signer:
+        """A new key in a file of its own."""
+        draft = self.folder / "ledger-new.pem"
+        draft.unlink(missing_ok=True)  # of an attempt that did not get as far as the log
+        signer = Signer(self.origin, generate_key(draft))
+        draft.rename(self.folder / f"ledger-{signer.key_id.hex()}.pem")
+        return signer
+
+    def _first(self) -> Signer:
+        try:
+            return Signer(self.origin, load_or_generate_key(self.folder / "ledger.pem"))
+        except (KeyFileError, OSError) as error:
+            raise self._unreadable(error) from error
+
+    def _load(self) -> list[Signer]:
+        try:
+            return [Signer(self.origin, load_key(path)) for path in sorted(self.folder.glob("ledger*.pem"))]
+        except (KeyFileError, OSError) as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> KeyTroubleError:
+        return KeyTroubleError(f"a checkpoint key cannot be read: {error}", f"mend or remove the file in {self.folder}")
+
+    def _missing(self, vkey: str | None) -> KeyTroubleError:
+        return KeyTroubleError(
+            f"none of the keys in {self.folder} is {vkey or 'the one that signed the newest checkpoint'} "
+            f"of {self.origin}; nothing is signed, so that the log is not forked",
+            "restore the key file from its backup; if HALLMARK_CHECKPOINT_ORIGIN was changed, change it back",
+        )
+
+
+async def read_rotations(connection: Connection | Pool) -> tuple[CheckpointKeyRotated, ...]:
+    """All of this log, the oldest first."""
+    return fold(Rotations(), (await read_streams(connection, [STREAM]))[STREAM]).events
+
+
+def _signed(note: str, signer: Signer) -> bool:
+    try:
+        open_checkpoint(note, [Verifier(signer.vkey)], signer.name)
+    except NoteError:
+        return False
+    return True
+
+
+def vkeys(history: Sequence[LogKey]) -> tuple[str, ...]:
+    """The newest first, as a reader should try them."""
+    return tuple(key.vkey for key in reversed(history))
