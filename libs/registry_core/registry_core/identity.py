@@ -43,6 +43,9 @@ class Token:
     secret_sha256: str
     expires_at: datetime | None
 
+    def in_force(self, at: datetime) -> bool:
+        return self.expires_at is None or at < self.expires_at
+
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
@@ -91,7 +94,7 @@ class Account:
         issued = self.tokens.get(token.token_id)
         if issued is None or not hmac.compare_digest(issued.secret_sha256, token.secret_sha256):
             return False
-        return issued.expires_at is None or now < issued.expires_at
+        return issued.in_force(now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ SEMVER = rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?
 LONGEST_VERSION = 64
 LONGEST_REF = 200
 _SEGMENT = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
-_REF = re.compile(rf"(?P<kind>model|adapter|prompt|dataset|code):(?P<name>{NAME})@(?P<version>{SEMVER})")
+_ASSET = re.compile(rf"(?P<kind>model|adapter|prompt|dataset|code):(?P<name>{NAME})")
+_REF = re.compile(rf"{_ASSET.pattern}@(?P<version>{SEMVER})")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
@@ -56,6 +57,14 @@ def parse_ref(ref: str) -> RefParts:
             f"{ref[:LONGEST_REF]!r} is not a version reference; write kind:name@semver, e.g. model:credit-risk@1.0.0"
         )
     return RefParts(match["kind"], match["name"], match["version"])
+
+
+def parse_asset(asset: str) -> tuple[str, str]:
+    """Split `kind:name`. Raises ValueError that shows the form."""
+    match = _ASSET.fullmatch(asset)
+    if match is None:
+        raise ValueError(f"{asset[:LONGEST_REF]!r} is not an asset; write kind:name, e.g. model:credit-risk")
+    return match["kind"], match["name"]
 
 
 def asset_stream(ref: str) -> str:

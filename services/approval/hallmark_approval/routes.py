@@ -6,12 +6,14 @@ from typing import Annotated, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from litestar import MediaType, Request, get, post, put
 from pydantic import AwareDatetime, Field
-from registry_core.events import Event, derived_id
+from registry_core.events import Event, RecordedEvent, derived_id
 from registry_core.events.governance import PolicyActivated
 from registry_core.events.lifecycle import ExceptionGranted, ExceptionRequested
 from registry_core.events.promotions import PromotionRequested, ReviewRecorded, ReviewRefused
 from registry_core.handlers import load
 from registry_core.http import Caller
+from registry_core.http.moments import events_at, stated
+from registry_core.moments import Moment
 from registry_core.problems import Problem, conflict, forbidden, invalid, not_found
 from registry_core.proofs.canonical import to_base64
 from registry_core.proofs.keys import key_id, public_base64, public_from_base64
@@ -156,12 +158,29 @@ async def grant_exception(ref: str, exception: str, caller: Caller) -> dict[str,
 
 
 @get("/v1/policies/{name:str}", action="read", media_type=MediaType.TEXT)
-async def read_policy(name: str, platform: Platform) -> str:
-    """The active document of a policy."""
-    try:
-        return (await load(platform.reader, PolicyStream(), policy_stream(name))).document().decode()
-    except LookupError as error:
-        raise not_found(f"policy {name[:80]}", str(error)) from error
+async def read_policy(name: str, platform: Platform, moment: Moment) -> str:
+    """The active document of a policy, now or then."""
+    return (await _activation(platform, name, moment))[1].document
+
+
+@get("/v1/policies/{name:str}/activation", action="read")
+async def read_activation(name: str, platform: Platform, moment: Moment) -> dict[str, Any]:
+    """Which pack is active, now or then, with its document, and who made it so when."""
+    event, active = await _activation(platform, name, moment)
+    return {
+        **active.model_dump(),
+        "occurred_at": event.occurred_at,
+        "recorded_at": event.recorded_at,
+        **stated(moment),
+    }
+
+
+async def _activation(platform: Platform, name: str, moment: Moment) -> tuple[RecordedEvent, PolicyActivated]:
+    what, fix = f"policy {name[:80]}", "no such policy was ever active; activate one with `hallmark policy activate`"
+    for event in reversed(await events_at(platform, policy_stream(name), moment, what, fix)):
+        if isinstance(event.data, PolicyActivated):
+            return event, event.data
+    raise not_found(what, fix)
 
 
 @put("/v1/policies/{name:str}", action="policy")
@@ -222,6 +241,7 @@ def make_routes(signing_key: Ed25519PrivateKey) -> list[Any]:
         request_exception,
         grant_exception,
         read_policy,
+        read_activation,
         activate_policy,
         read_key,
     ]

@@ -4,14 +4,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from registry_core.moments import parse_time
 from registry_core.problems import Problem
 from registry_core.values import storable
 
 SPEC = "CloudEvents 1.0, section 3.1"
-_YEARS = (1970, 9998)
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
@@ -98,18 +98,9 @@ def _time(text: Any, pointer: str) -> datetime | None:
     if text is None:
         return None
     try:
-        time = datetime.fromisoformat(text)
+        return parse_time(text)
     except (TypeError, ValueError) as error:
-        raise _malformed(f"`time` {str(text)[:64]!r} is not an RFC 3339 timestamp", f"{pointer}/time") from error
-    if time.tzinfo is None:
-        raise _malformed("`time` needs an offset, e.g. a trailing Z", f"{pointer}/time")
-    try:
-        time = time.astimezone(UTC)
-    except OverflowError:
-        time = datetime.min.replace(tzinfo=UTC)
-    if not _YEARS[0] <= time.year <= _YEARS[1]:
-        raise _malformed(f"`time` has to be from {_YEARS[0]} to {_YEARS[1]}", f"{pointer}/time")
-    return time
+        raise _malformed(f"`time` {error}; write e.g. 2026-03-01T09:30:00Z", f"{pointer}/time") from error
 
 
 def _malformed(detail: str, pointer: str) -> Problem:

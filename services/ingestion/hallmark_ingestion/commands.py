@@ -1,12 +1,14 @@
 """Commands that may come over HTTP or in a CloudEvent, carried out the same way."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 from registry_core.events import NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
 from registry_core.handlers import load
+from registry_core.moments import CLOCK_TOLERANCE
 from registry_core.problems import Problem
 from registry_core.service import Platform
 from registry_core.store import Append, Conflict, DuplicateEventError
@@ -45,12 +47,26 @@ def pointer(error: ValidationError) -> str:
     return "/" + "/".join(map(str, error.errors()[0]["loc"]))
 
 
+def occurred(claimed: datetime | None, now: datetime) -> datetime:
+    """When an event occurred that is received now. Raises Problem 422 for a sender whose clock is too far ahead.
+
+    A clock a little ahead is put right: what has been received has occurred.
+    """
+    if claimed is not None and claimed > now + CLOCK_TOLERANCE:
+        raise Problem(
+            422, "from-the-future",
+            f"`time` {claimed.isoformat()} lies {claimed - now} ahead of this server's clock, {now.isoformat()}",
+            fix="set the sender's clock (NTP), or leave `time` out: then it is the time of receipt", field="/time",
+        )  # fmt: skip
+    return min(claimed or now, now)
+
+
 async def carry_out(platform: Platform, event: CloudEvent, account: str) -> Mapping[str, Any]:
     """Register what the event says, once: a redelivery is recognised by (source, id). Raises Problem.
 
     The same source and id with other content is a conflict (CloudEvents 1.0, section 3.1).
     """
-    command = parse(event)
+    command, occurred_at = parse(event), occurred(event.time, platform.clock())
     command = command.model_copy(update={"source": event.source})
     seed = derived_id(NAMESPACE, "cloudevent", event_key(event.source, event.id))
     state = await load(platform.reader, Version(), command.ref)
@@ -58,7 +74,7 @@ async def carry_out(platform: Platform, event: CloudEvent, account: str) -> Mapp
     if not events:
         return {"ref": command.ref, "outcome": "known"}
     origin = Origin(
-        actor=account, occurred_at=event.time or platform.clock(), correlation_id=seed,
+        actor=account, occurred_at=occurred_at, correlation_id=seed,
         traceparent=event.traceparent or current_traceparent(),
     )  # fmt: skip
     new = [NewEvent(id=derived_id(seed, n), data=data, origin=origin) for n, data in enumerate(events)]

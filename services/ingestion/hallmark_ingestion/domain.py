@@ -144,17 +144,13 @@ def changed_dependencies(asset: Asset, joining: Event) -> list[DependencyChanged
         for dependant in asset.dependants
         if joining in (version.data, dependant.data)
         and version.at > dependant.at
-        and _is_newer(version.data.ref, dependant.data.depends_on)
+        and precedence(version.data.ref) > precedence(dependant.data.depends_on)
     ]
 
 
-def _is_newer(ref: str, than: str) -> bool:
-    return _precedence(parse_ref(ref).version) > _precedence(parse_ref(than).version)
-
-
-def _precedence(version: str) -> tuple[Any, ...]:
-    """Semantic Versioning 2.0.0, section 11: a pre-release comes before its release."""
-    core, _, pre = version.split("+", 1)[0].partition("-")
+def precedence(ref: str) -> tuple[Any, ...]:
+    """Sorts references by Semantic Versioning 2.0.0, section 11: a pre-release comes before its release."""
+    core, _, pre = parse_ref(ref).version.split("+", 1)[0].partition("-")
     identifiers = [(0, *_number(p)) if p.isdecimal() else (1, 0, p) for p in pre.split(".")] if pre else []
     return (*map(_number, core.split(".")), not pre, identifiers)
 

@@ -1,12 +1,13 @@
 """One version as the lifecycle sees it: its state, its agenda, and where it came from when it was suspended. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from registry_core.events import RecordedEvent
 from registry_core.events.lifecycle import VersionSuspended
 from registry_core.handlers import fold
+from registry_core.moments import Moment
 from registry_core.values import State
 from registry_core.version import Version
 
@@ -35,6 +36,6 @@ class Lifecycle:
         )
 
 
-def known_at(events: Iterable[RecordedEvent], at: datetime) -> Version:
+def known_at(events: Sequence[RecordedEvent], at: datetime) -> Version:
     """The version as the registry knew it at that time."""
-    return fold(Version(), (event for event in events if event.recorded_at <= at))
+    return fold(Version(), Moment(known_at=at).of(events))

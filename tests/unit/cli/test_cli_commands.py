@@ -61,7 +61,11 @@ def test_no_answer_exits_3(server: FakeServer, hallmark: Hallmark):
     "arguments",
     [
         ["nonsense"],
-        ["status", "model:bad"],
+        ["status", "model:bad@1"],
+        ["status", "modl:bad"],
+        ["status", REF, "--as-of", "2026-13-01"],
+        ["status", "promotion-1", "--as-of", "3d"],
+        ["status", REF, "--known-at", "3d", "--watch"],
         ["promote", REF],
         ["token", "issue", "ci", "--expires", "soon"],
         ["register", REF, "absent.bin"],

@@ -25,6 +25,10 @@ class Identities(Session):
         body = present(account=account, kind=kind, person=person, display_name=display_name, roles=list(roles))
         return self.ask(write("POST", "/v1/accounts", body))
 
+    def account(self, account: str, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Document:
+        """Its person and roles, the ids of its tokens and keys; now, or at times as for `version`."""
+        return self.ask(read(f"/v1/accounts/{segment(account)}", as_of=as_of, known_at=known_at))
+
     def set_roles(self, account: str, roles: Sequence[str]) -> Document:
         """Replace the account's roles: viewer, contributor, reviewer:<role>, manager, admin, auditor."""
         return self.ask(write("PUT", f"/v1/accounts/{segment(account)}/roles", {"roles": list(roles)}))

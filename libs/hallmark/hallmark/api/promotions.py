@@ -96,9 +96,15 @@ class Promotions(Session):
         """As a manager who neither asked for it nor registered the version."""
         return self.ask(write("POST", f"{version_path(ref, 'exceptions')}/{segment(exception)}/grant"))
 
-    def policy(self, name: str) -> str:
-        """The active document, YAML."""
-        return str(self.send(read(f"/v1/policies/{segment(name)}")))
+    def policy(self, name: str, *, as_of: datetime | None = None, known_at: datetime | None = None) -> str:
+        """The document that is active, or was; YAML. Times as for `Versions.version`."""
+        return str(self.send(read(f"/v1/policies/{segment(name)}", as_of=as_of, known_at=known_at)))
+
+    def policy_activation(
+        self, name: str, *, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Document:
+        """Which pack is active, or was: `version`, `digest`, `document`, `activated_by` and when. Times as above."""
+        return self.ask(read(f"/v1/policies/{segment(name)}/activation", as_of=as_of, known_at=known_at))
 
     def activate_policy(self, name: str, path_or_bytes: str | Path | bytes) -> Document:
         """Make a YAML pack the active document."""

@@ -1,6 +1,7 @@
 """Versions: registering, uploading, evidence."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from registry_core.values import File
 from hallmark import files as local
 from hallmark.errors import HallmarkError
 from hallmark.session import Progress, Session
-from hallmark.wire import Document, present, read, upload, version_path, write
+from hallmark.wire import Document, present, read, segment, upload, version_path, write
 
 OCTETS = "application/octet-stream"
 
@@ -73,9 +74,20 @@ class Versions(Session):
         where = version_path(ref, "files", name)
         return self.ask(upload("PUT", where, local.chunks(path, progress), OCTETS, path.stat().st_size))
 
-    def version(self, ref: str) -> Document:
-        """The version's state now, folded from its own events."""
-        return self.ask(read(version_path(ref)))
+    def version(self, ref: str, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Document:
+        """The version's state, folded from its own events: now, or as docs/time.md says.
+
+        `as_of`: what occurred by then; ahead of now it shows what will have run out. `known_at`: what was recorded by
+        then. Times carry their zone.
+        """
+        return self.ask(read(version_path(ref), as_of=as_of, known_at=known_at))
+
+    def asset(self, asset: str, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Document:
+        """All versions of an asset (`kind:name`) with their states, the newest approved one and the owner.
+
+        Times as for `version`.
+        """
+        return self.ask(read(f"/v1/assets/{segment(asset)}", as_of=as_of, known_at=known_at))
 
     def amend_metadata(self, ref: str, metadata: Mapping[str, Any]) -> Document:
         """Replace the fields named; the others stay. None clears a field."""

@@ -58,6 +58,17 @@ def checked_ref(text: str) -> str:
     return text
 
 
+def checked_asset(text: str) -> str:
+    """Raises typer.BadParameter that shows the form."""
+    from registry_core.values import parse_asset  # noqa: PLC0415 - only when needed
+
+    try:
+        parse_asset(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return text
+
+
 Ref = Annotated[
     str, typer.Argument(metavar="REF", parser=checked_ref, help="kind:name@version, e.g. model:credit-risk@1.0.0")
 ]
@@ -208,11 +219,29 @@ _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 def moment(text: str) -> datetime:
     """ISO 8601 (UTC where it names no offset), or from now on: 90d, 12h, 30m, 10s. Raises typer.BadParameter."""
+    return _time(text, 1, "write 2026-12-01T10:00Z, or 90d or 12h from now")
+
+
+def past(text: str) -> datetime:
+    """As `moment`, but 90d is 90 days ago; a date is its first instant."""
+    return _time(text, -1, "write 2026-03-01T09:30Z, 2026-03-01, or 3d or 2h ago")
+
+
+def _time(text: str, direction: int, fix: str) -> datetime:
     number, unit = text[:-1], _UNITS.get(text[-1:])
     try:
         if unit and number.isdecimal():
-            return datetime.now(UTC) + timedelta(**{unit: int(number)})
+            return datetime.now(UTC) + direction * timedelta(**{unit: int(number)})
         found = datetime.fromisoformat(text)
     except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no time; write 2026-12-01T10:00Z, or 90d or 12h from now") from None
+        raise typer.BadParameter(f"{text!r} is no time; {fix}") from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+AsOf = Annotated[
+    datetime | None,
+    typer.Option("--as-of", parser=past, metavar="TIME", help="As of 2026-03-01T09:30Z, 2026-03-01, or 3d or 2h ago."),
+]
+KnownAt = Annotated[
+    datetime | None, typer.Option("--known-at", parser=past, metavar="TIME", help="As it was known then.")
+]

@@ -1,4 +1,4 @@
-"""`hallmark account create|roles`, `hallmark token issue|revoke`."""
+"""`hallmark account create|show|roles`, `hallmark token issue|revoke`."""
 
 from datetime import datetime
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from hallmark.cli import base, output
-from hallmark.cli.base import Json, moment
+from hallmark.cli.base import AsOf, Json, KnownAt, moment
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")]
 Roles = Annotated[
@@ -19,6 +19,7 @@ Roles = Annotated[
 def add_to(app: typer.Typer) -> None:
     account = base.group("Who may do what.")
     account.command("create")(create)
+    account.command("show")(show)
     account.command("roles")(set_roles)
     app.add_typer(account, name="account")
     token = base.group("Tokens of accounts.")
@@ -46,6 +47,22 @@ def create(
 def _created(account: str) -> None:
     output.say(f"Created {account}")
     output.say(f"Next: hallmark token issue {account}")
+
+
+def show(account: Account, *, as_of: AsOf = None, known_at: KnownAt = None, json: Json = False) -> None:
+    """Show an account's roles, tokens and keys, or which it had."""
+    with base.client() as hallmark:
+        found = hallmark.account(account, as_of=as_of, known_at=known_at)
+    output.show(found, lambda: _shown(found))
+
+
+def _shown(found: dict[str, Any]) -> None:
+    output.facts({name: value for name, value in found.items() if name not in ("tokens", "signing_keys")})
+    if found["tokens"]:
+        rows = [[t["token_id"], t["expires_at"], "yes" if t["in_force"] else "no"] for t in found["tokens"]]
+        output.table(["TOKEN", "UNTIL", "IN FORCE"], rows)
+    if found["signing_keys"]:
+        output.table(["KEY", "SIGNS"], [[k["key_id"], k["purpose"]] for k in found["signing_keys"]])
 
 
 def set_roles(account: Account, roles: Roles = None, json: Json = False) -> None:

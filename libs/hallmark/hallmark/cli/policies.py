@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hallmark.cli import base, output
-from hallmark.cli.base import Json
+from hallmark.cli.base import AsOf, Json, KnownAt
 
 Name = Annotated[str, typer.Argument(help="The policy's name.")]
 
@@ -18,11 +18,11 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(policy, name="policy")
 
 
-def show(name: Name, json: Json = False) -> None:
-    """Print the active document."""
+def show(name: Name, *, as_of: AsOf = None, known_at: KnownAt = None, json: Json = False) -> None:
+    """Print the document that is active, or was; `--json` also says who made it so and when."""
     with base.client() as hallmark:
-        document = hallmark.policy(name)
-    output.show({"name": name, "document": document}, lambda: output.say(document))
+        found = hallmark.policy_activation(name, as_of=as_of, known_at=known_at)
+    output.show(found, lambda: output.say(found["document"]))
 
 
 def activate(

@@ -1,12 +1,13 @@
-"""`hallmark status`: one version or one promotion."""
+"""`hallmark status`: one version, one asset with all its versions, or one promotion."""
 
 import time
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from hallmark.cli import base, output
-from hallmark.cli.base import Json
+from hallmark.cli.base import AsOf, Json, KnownAt
 from hallmark.cli.promotions import show_promotion
 
 if TYPE_CHECKING:
@@ -20,21 +21,31 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _checked(text: str) -> str:
-    return base.checked_ref(text) if ":" in text else text
+    if ":" not in text:
+        return text
+    return base.checked_ref(text) if "@" in text else base.checked_asset(text)
 
 
 def status(
     what: Annotated[
-        str, typer.Argument(metavar="REF|PROMOTION", parser=_checked, help="A version, or a promotion's id.")
+        str,
+        typer.Argument(
+            metavar="REF|ASSET|PROMOTION", parser=_checked, help="A version, kind:name for all of them, or a promotion."
+        ),
     ],
+    *,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Print anew at every change, until Ctrl-C or the end.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show where a version or a promotion stands."""
+    """Show where a version, an asset or a promotion stands, or where it stood."""
+    if (as_of or known_at) and (watch or ":" not in what):
+        base.fail("a past state is shown of a version or an asset, once", "leave out --watch", base.USAGE)
     with base.client() as hallmark:
-        found = _look(hallmark, what)
+        found = _look(hallmark, what, as_of, known_at)
         _show(what, found)
         while watch and found.get("status") not in ("refused", "approved", "rejected"):
             time.sleep(_POLL_SECONDS)
@@ -44,12 +55,30 @@ def status(
                 _show(what, found)
 
 
-def _look(hallmark: "Client", what: str) -> dict[str, Any]:
-    return hallmark.version(what) if ":" in what else hallmark.promotion(what)
+def _look(
+    hallmark: "Client", what: str, as_of: datetime | None = None, known_at: datetime | None = None
+) -> dict[str, Any]:
+    if ":" not in what:
+        return hallmark.promotion(what)
+    read = hallmark.version if "@" in what else hallmark.asset
+    return read(what, as_of=as_of, known_at=known_at)
 
 
 def _show(what: str, found: dict[str, Any]) -> None:
-    output.show(found, lambda: show_version(found) if ":" in what else show_promotion(found))
+    human = show_version if "@" in what else show_asset if ":" in what else show_promotion
+    output.show(found, lambda: human(found))
+
+
+def show_asset(found: dict[str, Any]) -> None:
+    """Every version, newest first."""
+    output.facts(
+        {
+            "asset": found["asset"], "newest": found["newest"], "newest approved": found["newest_approved"],
+            "owner": found["owner"], "as of": found.get("as_of"), "known at": found.get("known_at"),
+        }
+    )  # fmt: skip
+    rows = [[v["ref"], v["state"], v["owner"], v["registered_by"], v["registered_at"]] for v in found["versions"]]
+    output.table(["VERSION", "STATE", "OWNER", "REGISTERED BY", "AT"], rows)
 
 
 def show_version(found: dict[str, Any]) -> None:
@@ -57,6 +86,7 @@ def show_version(found: dict[str, Any]) -> None:
     metadata = found.get("metadata") or {}
     output.facts(
         {
+            "as of": found.get("as_of"), "known at": found.get("known_at"),
             "version": found["ref"], "state": found["state"], "digest": found["digest"], "format": found.get("format"),
             "owner": metadata.get("owner"), "risk tier": metadata.get("risk_tier"),
             "registered by": found.get("registered_by"), "replacement": found.get("replacement"),
@@ -66,7 +96,7 @@ def show_version(found: dict[str, Any]) -> None:
     if checks := list(_checks(found)):
         output.table(["CHECK", "OUTCOME", "DETAIL"], checks)
     if approvals := found.get("approvals"):
-        output.table(["APPROVED FOR", "IN", "UNTIL", "ENDED"], [_approval(item) for item in approvals])
+        output.table(["APPROVED FOR", "IN", "UNTIL", "ENDED", "IN FORCE"], [_approval(item) for item in approvals])
     if clocks := found.get("clocks"):
         output.table(["REMEDIATE", "OWNER", "DUE"], [[c["finding"], c["owner"], c["due"]] for c in clocks])
 
@@ -94,4 +124,5 @@ def _findings(scan: dict[str, Any]) -> str:
 
 
 def _approval(item: dict[str, Any]) -> list[object]:
-    return ["/".join(map(str, item["context"].values())), item["environment"], item["expires_at"], item["ended"]]
+    context, in_force = "/".join(map(str, item["context"].values())), "yes" if item.get("in_force") else "no"
+    return [context, item["environment"], item["expires_at"], item["ended"], in_force]

@@ -19,9 +19,12 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from prometheus_client import generate_latest
 
+from registry_core.clock import system_clock
 from registry_core.events import NewerEventTypeError
 from registry_core.http.caller import Authenticator, Caller, refuse_foreign_origin
+from registry_core.http.moments import read_moment
 from registry_core.identity import ACTIONS
+from registry_core.moments import CLOCK_TOLERANCE
 from registry_core.problems import Problem, forbidden
 from registry_core.service import Platform, Service
 from registry_core.store.model import DuplicateEventError, EventTooLargeError
@@ -46,6 +49,7 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
         dependencies={
             "caller": Provide(_caller),
             "platform": Provide(_platform, sync_to_thread=False),
+            "moment": Provide(read_moment, sync_to_thread=False),
         },
         state=State({"platform": platform, "authenticator": Authenticator(platform)}),
         exception_handlers={
@@ -111,13 +115,19 @@ def live() -> str:
     return "live"
 
 
+_HEAD = "select next_index, clock_timestamp() from log.sealer_state"
+
+
 @get("/health/ready", public=True)
 async def ready(platform: Platform) -> Response[dict[str, Any]]:
-    """Whether the database answers; 503 with the reason when it does not."""
+    """Whether the database answers, by a clock that agrees with ours; 503 with the reason when it does not."""
     try:
-        head = await platform.pool.fetchval("select next_index from log.sealer_state", timeout=2)
+        ((head, theirs),) = await platform.pool.fetch(_HEAD, timeout=2)
     except TRANSIENT as error:
         return Response({"ready": False, "reason": repr(error)}, status_code=503)
+    if abs(ahead := system_clock() - theirs) > CLOCK_TOLERANCE:
+        reason = f"this machine's clock is {ahead.total_seconds():.0f} s ahead of the database's; set it (NTP)"
+        return Response({"ready": False, "reason": reason}, status_code=503)
     return Response({"ready": True, "log_size": head})
 
 

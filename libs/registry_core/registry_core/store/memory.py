@@ -2,15 +2,17 @@
 
 import hashlib
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from uuid import UUID
 
+from registry_core.clock import Clock, system_clock
 from registry_core.events import NewEvent, RecordedEvent
+from registry_core.moments import Moment
 from registry_core.store.model import MAX_BODY, Append, Appended, Conflict, DuplicateEventError, EventTooLargeError
 
 
 class MemoryEventStore:
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = system_clock) -> None:
+        self._clock = clock
         self.log: list[RecordedEvent] = []
         self._streams: dict[str, list[RecordedEvent]] = {}
         self._by_id: dict[UUID, RecordedEvent] = {}
@@ -46,7 +48,7 @@ class MemoryEventStore:
         recorded = RecordedEvent(
             id=event.id, stream=stream, version=len(self._streams.setdefault(stream, [])), type=event.data.type,
             body=body, body_sha256=hashlib.sha256(body).digest(), actor=event.origin.actor,
-            occurred_at=event.origin.occurred_at, recorded_at=datetime.now(UTC),
+            occurred_at=event.origin.occurred_at, recorded_at=self._clock(),
             correlation_id=event.origin.correlation_id, causation_id=event.origin.causation_id,
             traceparent=event.origin.traceparent, log_index=len(self.log),
         )  # fmt: skip
@@ -56,6 +58,12 @@ class MemoryEventStore:
 
     async def read_streams(self, streams: Sequence[str]) -> dict[str, list[RecordedEvent]]:
         return {stream: list(self._streams.get(stream, [])) for stream in streams}
+
+    async def read_streams_at(self, streams: Sequence[str], moment: Moment) -> dict[str, list[RecordedEvent]]:
+        return {stream: moment.of(self._streams.get(stream, [])) for stream in streams}
+
+    async def streams_under(self, prefix: str) -> list[str]:
+        return sorted(stream for stream in self._streams if stream.startswith(prefix))
 
     async def read_log(self, first: int, limit: int) -> list[RecordedEvent]:
         return self.log[first : first + limit]

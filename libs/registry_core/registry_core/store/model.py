@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from registry_core.events import NewEvent, RecordedEvent
+from registry_core.moments import Moment
 
 ANY: Final = None
 """Expected version: whatever it is."""
@@ -62,6 +63,14 @@ class EventStore(Protocol):
 
     async def read_streams(self, streams: Sequence[str]) -> dict[str, list[RecordedEvent]]:
         """Every event of each stream in version order; an unknown stream is an empty list."""
+        ...
+
+    async def read_streams_at(self, streams: Sequence[str], moment: Moment) -> dict[str, list[RecordedEvent]]:
+        """Of each stream the events that count at the moment, in version order."""
+        ...
+
+    async def streams_under(self, prefix: str) -> list[str]:
+        """The ids of the streams that begin with the prefix, in byte order."""
         ...
 
     async def read_log(self, first: int, limit: int) -> list[RecordedEvent]:

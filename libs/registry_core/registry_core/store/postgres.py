@@ -11,6 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from registry_core.events import NewEvent, RecordedEvent
+from registry_core.moments import Moment
 from registry_core.store.model import MAX_BODY, Append, Appended, Conflict, DuplicateEventError, EventTooLargeError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _Waiting = tuple[Append, asyncio.Future[Result]]
 EVENT_COLUMNS = """e.stream_id, e.version, e.event_id, e.type, e.body, e.body_sha256, e.actor, e.occurred_at,
     e.recorded_at, e.correlation_id, e.causation_id, e.traceparent"""
 _APPEND = "select * from log.append_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
+_STREAMS_AT = f"select {EVENT_COLUMNS} from log.streams_at($1, $2, $3) e order by e.stream_id, e.version"
 _LOST = (asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
 TRANSIENT = (
     *_LOST,
@@ -205,6 +207,17 @@ class PostgresEventStore:
     async def read_streams(self, streams: Sequence[str]) -> dict[str, list[RecordedEvent]]:
         return await read_streams(self._pool, streams)
 
+    async def read_streams_at(self, streams: Sequence[str], moment: Moment) -> dict[str, list[RecordedEvent]]:
+        rows = await self._pool.fetch(_STREAMS_AT, list(set(streams)), moment.known_at, moment.as_of)
+        return _by_stream(streams, rows)
+
+    async def streams_under(self, prefix: str) -> list[str]:
+        rows = await self._pool.fetch(
+            """select stream_id from log.streams where stream_id >= $1 collate "C" and stream_id < $2 collate "C"
+                order by stream_id""", prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1),
+        )  # fmt: skip
+        return [row["stream_id"] for row in rows]
+
     async def read_log(self, first: int, limit: int) -> list[RecordedEvent]:
         rows = await self._pool.fetch(
             f"""select s.log_index, {EVENT_COLUMNS} from log.sealed s join log.events e using (position)
@@ -244,6 +257,10 @@ async def read_streams(connection: Connection | Pool, streams: Sequence[str]) ->
         f"select {EVENT_COLUMNS} from log.events e where e.stream_id = any($1) order by e.stream_id, e.version",
         list(streams),
     )
+    return _by_stream(streams, rows)
+
+
+def _by_stream(streams: Sequence[str], rows: Iterable[Any]) -> dict[str, list[RecordedEvent]]:
     found: dict[str, list[RecordedEvent]] = {stream: [] for stream in streams}
     for row in rows:
         found[row["stream_id"]].append(recorded(row))

@@ -2,6 +2,6 @@
 
 from typing import Any
 
-from hallmark_ingestion.routes import dead_letters, events, identity, versions
+from hallmark_ingestion.routes import assets, dead_letters, events, identity, versions
 
-ROUTES: list[Any] = [*versions.ROUTES, *events.ROUTES, *identity.ROUTES, *dead_letters.ROUTES]
+ROUTES: list[Any] = [*versions.ROUTES, *assets.ROUTES, *events.ROUTES, *identity.ROUTES, *dead_letters.ROUTES]

@@ -1,16 +1,20 @@
 """Accounts, roles, tokens and signing keys. All of it is events; only administrators change it."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from litestar import delete, get, post, put
 from pydantic import AwareDatetime, Field, StringConstraints
 from registry_core.events import Event
 from registry_core.events.governance import AccountCreated, RolesChanged, SigningKeyRegistered, TokenRevoked
-from registry_core.handlers import load
+from registry_core.handlers import fold, load
 from registry_core.http import Caller
+from registry_core.http.moments import events_at, stated
 from registry_core.identity import Account, account_stream, new_token
+from registry_core.moments import Moment
 from registry_core.problems import conflict, forbidden, invalid, not_found
 from registry_core.proofs.keys import key_id, public_from_base64
+from registry_core.service import Platform
 from registry_core.values import Account as AccountId
 from registry_core.values import Value
 
@@ -66,15 +70,23 @@ async def create_account(data: NewAccount, caller: Caller) -> dict[str, Any]:
 
 
 @get("/v1/accounts/{account:str}", action="identity")
-async def read_account(account: str, caller: Caller) -> dict[str, Any]:
-    """An account with the ids of its tokens and keys; secrets are nowhere."""
-    state = _known(await load(caller.platform.reader, Account(), account_stream(account)))
+async def read_account(account: str, platform: Platform, moment: Moment) -> dict[str, Any]:
+    """An account with its roles and the ids of its tokens and keys, now or then; secrets are nowhere."""
+    fix = "create it first: `hallmark account create`"
+    events = await events_at(platform, account_stream(account), moment, f"the account {account[:64]}", fix)
+    return {**_describe(fold(Account(), events), moment.reading(platform.clock())), **stated(moment)}
+
+
+def _describe(state: Account, at: datetime) -> dict[str, Any]:
     return {
         "account": state.account,
         "kind": state.kind,
         "person": state.person,
         "roles": sorted(state.roles),
-        "tokens": [{"token_id": i, "expires_at": token.expires_at} for i, token in state.tokens.items()],
+        "tokens": [
+            {"token_id": i, "expires_at": token.expires_at, "in_force": token.in_force(at)}
+            for i, token in state.tokens.items()
+        ],
         "signing_keys": [{"key_id": i, "purpose": key.purpose} for i, key in state.signing_keys.items()],
     }
 

@@ -1,13 +1,16 @@
 """Drafts, their files and their evidence."""
 
+from datetime import datetime
 from typing import Annotated, Any
 
 from litestar import Request, get, patch, post, put
 from litestar.params import QueryParameter
 from registry_core.events.evidence import EvidenceAttached
 from registry_core.events.versions import ArtifactStored
-from registry_core.handlers import load
+from registry_core.handlers import fold, load
 from registry_core.http import Caller
+from registry_core.http.moments import events_at, stated
+from registry_core.moments import Moment
 from registry_core.objects import EVIDENCE_LIMIT
 from registry_core.problems import Problem, invalid
 from registry_core.service import Platform
@@ -37,13 +40,15 @@ async def register_version(data: RegisterVersion, caller: Caller) -> dict[str, A
 
 
 @get("/v1/versions/{ref:str}", action="read")
-async def read_version(ref: str, platform: Platform) -> dict[str, Any]:
-    """The version's state now, folded from its own events; `stream_version` is what If-Match takes."""
-    return describe(required(await load(platform.reader, Version(), checked(ref))))
+async def read_version(ref: str, platform: Platform, moment: Moment) -> dict[str, Any]:
+    """The version's state now or then, folded from its own events; `stream_version` is what If-Match takes."""
+    events = await events_at(platform, checked(ref), moment, ref, "register it first: `hallmark register`")
+    state = fold(Version(), events)
+    return {**describe(state, moment.reading(platform.clock())), **stated(moment)}
 
 
-def describe(state: Version) -> dict[str, Any]:
-    """The folded state as a document."""
+def describe(state: Version, at: datetime) -> dict[str, Any]:
+    """The folded state as a document; `at` says which approvals are in force."""
     return {
         "ref": state.ref,
         "state": state.state,
@@ -70,6 +75,7 @@ def describe(state: Version) -> dict[str, Any]:
                 "environment": item.environment,
                 "expires_at": item.expires_at,
                 "ended": item.ended,
+                "in_force": item.in_force(at),
             }
             for item in state.approvals
         ],
