@@ -125,7 +125,9 @@ async def _mlflow(place: Place) -> AsyncIterator[int]:
         store = place.named(name).owner_dsn.replace("postgresql://", "postgresql+psycopg://")
         program = (str(PEERS), "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1")
         artifacts = ("--default-artifact-root", (place.folder / "mlflow").as_uri(), "--port", str(port))
-        async with server(*program, *artifacts, health="/health", port=port):
+        patient = ("--uvicorn-opts", "--timeout-worker-healthcheck 300")  # on a busy machine workers start slowly
+        env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # the cores are for requests
+        async with server(*program, *artifacts, *patient, health="/health", port=port, env=env):
             async with clients(port, 1) as (client,):
                 for number in range(CLIENTS):
                     await client.post("/api/2.0/mlflow/registered-models/create", {"name": f"m{number}"})
