@@ -112,8 +112,16 @@ def find_services(names: Sequence[str]) -> list[Build]:
 async def connect_pool(settings: Settings) -> Pool:
     """The services' connections, as the append-only role."""
     return await asyncpg.create_pool(
-        settings.postgres_dsn.get_secret_value(), min_size=2, max_size=settings.pool_size, command_timeout=30
-    )
+        settings.postgres_dsn.get_secret_value(), min_size=2, max_size=settings.pool_size, command_timeout=30,
+        reset=_as_it_is,
+    )  # fmt: skip
+
+
+async def _as_it_is(_: object) -> None:
+    """Nothing here sets, locks or listens for a session, so a connection given back needs no query to forget it.
+
+    Half of all round trips were that query. An open transaction is still rolled back: asyncpg looks at it first.
+    """
 
 
 async def connect_ledger(settings: Settings) -> Pool | None:

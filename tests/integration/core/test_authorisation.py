@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 from litestar import Litestar
+from registry_core.events.governance import RolesChanged, TokenRevoked
 from registry_core.http.app import make_app
 from registry_core.http.caller import COOKIE
-from registry_core.identity import ACTIONS
+from registry_core.identity import ACTIONS, account_stream
 from registry_core.service import ALL, find_services
 from registry_core.settings import Settings
-from support import http, running, token_of
+from registry_core.store import ANY, Append
+from support import http, new, running, token_of
 
 PUBLIC = {
     "/health/live",
@@ -102,3 +104,22 @@ async def test_no_wrong_token_opens_anything(settings: Settings, authorization: 
     assert answer.status_code == 401
     assert answer.headers["content-type"] == "application/problem+json"
     assert "hallmark token issue" in answer.json()["fix"]
+
+
+async def test_a_revoked_token_and_a_lost_role_count_from_the_next_request(settings: Settings) -> None:
+    """Revoked by another process, of which this one hears nothing but what its database says."""
+    alone = settings.model_copy(update={"kafka_bootstrap": ""})
+    async with running(alone, find_services(["ingestion"])) as (platform, services):
+        token = await token_of(platform, "ci", "contributor", "admin")
+        stream = account_stream("ci")
+        async with http(platform, services, token) as client:
+
+            async def status(path: str) -> int:
+                return (await client.get(path)).status_code
+
+            assert (await status("/v1/whoami"), await status("/v1/accounts/ci")) == (200, 200)
+            await platform.store.append(Append(stream, [new(RolesChanged(account="ci", roles=("contributor",)))], ANY))
+            assert (await status("/v1/whoami"), await status("/v1/accounts/ci")) == (200, 403)
+            revoked = TokenRevoked(account="ci", token_id=token.split("_")[2])
+            await platform.store.append(Append(stream, [new(revoked)], ANY))
+            assert await status("/v1/whoami") == 401

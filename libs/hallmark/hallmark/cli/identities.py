@@ -103,7 +103,7 @@ def _issued(written: dict[str, Any]) -> None:
 
 
 def revoke(account: Account, token_id: Annotated[str, typer.Argument(help="Its id.")], json: Json = False) -> None:
-    """Make a token open nothing, within a second."""
+    """Make a token open nothing from now on."""
     with base.client() as hallmark:
         written = hallmark.revoke_token(account, token_id)
     output.show(written, lambda: output.say(f"Revoked {token_id} of {account}"))

@@ -23,6 +23,7 @@ from registry_core.clock import system_clock
 from registry_core.events import NewerEventTypeError
 from registry_core.http.caller import Authenticator, Caller, refuse_foreign_origin
 from registry_core.http.moments import read_moment
+from registry_core.http.questions import Questions
 from registry_core.identity import ACTIONS
 from registry_core.moments import CLOCK_TOLERANCE
 from registry_core.problems import Problem, forbidden
@@ -43,6 +44,7 @@ AnyRequest = Request[Any, Any, Any]
 def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
     """The application that serves these services' routes."""
     routes = [route for service in services for route in service.routes]
+    questions = Questions.of(platform.pool)
     return Litestar(
         route_handlers=[live, ready, metrics, *routes],
         guards=[_deny_by_default],
@@ -51,7 +53,9 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
             "platform": Provide(_platform, sync_to_thread=False),
             "moment": Provide(read_moment, sync_to_thread=False),
         },
-        state=State({"platform": platform, "authenticator": Authenticator(platform)}),
+        state=State(
+            {"platform": platform, "questions": questions, "authenticator": Authenticator(platform, questions)}
+        ),
         exception_handlers={
             Problem: _problem,
             ValidationException: _validation,

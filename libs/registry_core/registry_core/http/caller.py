@@ -1,9 +1,9 @@
 """Who calls, and how what they do is appended: authenticated, idempotent, answered with a log position."""
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from time import monotonic
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 from uuid import UUID, uuid4, uuid5
@@ -12,20 +12,24 @@ from litestar.connection import ASGIConnection
 
 from registry_core.events import Event, NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
-from registry_core.handlers import Evolving, load
+from registry_core.handlers import Evolving, fold
+from registry_core.http.questions import Questions
 from registry_core.identity import Account, BearerToken, account_stream
+from registry_core.notifier import SEALED
 from registry_core.problems import Problem, conflict
 from registry_core.service import Platform
-from registry_core.store import idempotency
+from registry_core.store.idempotency import Asked
 from registry_core.store.model import ANY, Append, Conflict
 from registry_core.telemetry import APPENDED, current_traceparent
 
 COOKIE: Final = "hallmark_token"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """RFC 9110, section 9.2.1."""
-CACHE_SECONDS: Final = 1.0
-"""How long a revoked token may still be accepted."""
+REMEMBERED: Final = 10_000
+"""Accounts kept folded, by token."""
 DECIDE_ATTEMPTS: Final = 20
+SEALED_POLL: Final = 0.01
+"""Seconds, behind the notification that something was sealed."""
 LONGEST_NUMBER: Final = 18
 """Digits; every such number is a bigint."""
 
@@ -43,11 +47,14 @@ class Written:
 
 
 class Authenticator:
-    """Tokens to accounts, by folding the account's own stream; remembered for a second."""
+    """Tokens to accounts, by folding the account's own stream: remembered for as long as the stream is as it was.
 
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-        self._cache: dict[str, tuple[float, Account]] = {}
+    Each request asks for the stream's version, so a token that was revoked opens nothing from then on.
+    """
+
+    def __init__(self, platform: Platform, questions: Questions) -> None:
+        self._platform, self._ask = platform, questions
+        self._cache: dict[str, Account] = {}
 
     async def account(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Account:
         """The calling account. Raises Problem 401."""
@@ -55,16 +62,19 @@ class Authenticator:
         token = BearerToken.parse(text or "")
         if token is None:
             raise _unauthorised("no token was sent" if not text else "the token is not of Hallmark's form")
-        cached = self._cache.get(token.secret_sha256)
-        if cached and monotonic() < cached[0] and cached[1].accepts(token, self._platform.clock()):
-            return cached[1]
-        account = await load(self._platform.reader, Account(), account_stream(token.account))
+        account = await self._current(token)
         if not account.accepts(token, self._platform.clock()):
             raise _unauthorised("the token is unknown, revoked or expired")
-        if len(self._cache) > 10_000:
+        if len(self._cache) >= REMEMBERED:
             self._cache.clear()
-        self._cache[token.secret_sha256] = (monotonic() + CACHE_SECONDS, account)
+        self._cache[token.secret_sha256] = account
         return account
+
+    async def _current(self, token: BearerToken) -> Account:
+        stream, known = account_stream(token.account), self._cache.get(token.secret_sha256)
+        if known and known.version == await self._ask.version(stream):
+            return known
+        return fold(Account(), await self._ask.streams(stream))
 
 
 def refuse_foreign_origin(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
@@ -102,6 +112,7 @@ class Caller:
 
     account: Account
     platform: Platform
+    ask: Questions
     seed: UUID
     """From `Idempotency-Key` if sent, else random: ids of what this request writes derive from it."""
     retryable: bool
@@ -114,12 +125,13 @@ class Caller:
     def of(
         cls, connection: ASGIConnection[Any, Any, Any, Any], account: Account, platform: Platform, body: bytes = b""
     ) -> "Caller":
+        ask: Questions = connection.app.state.questions
         key = connection.headers.get("idempotency-key")
         named = "\n".join((account.account, str(connection.scope.get("method", "")), connection.url.path, key or ""))
         seed = uuid5(NAMESPACE, named) if key else uuid4()
         query = hashlib.sha256(connection.scope["query_string"]).digest()
         digest = hashlib.sha256(query + hashlib.sha256(body).digest()).digest()
-        return cls(account, platform, seed, bool(key), _if_match(connection.headers.get("if-match")), digest)
+        return cls(account, platform, ask, seed, bool(key), _if_match(connection.headers.get("if-match")), digest)
 
     @property
     def name(self) -> str:
@@ -130,17 +142,19 @@ class Caller:
 
         A repeated `Idempotency-Key` answers with what the first request wrote, if it was the same. Raises Problem.
         """
-        if self.retryable and not await idempotency.same_request(self.platform.pool, self.seed, self.digest):
-            raise _key_reused()
-        if self.retryable and (known := await self.platform.store.position(derived_id(self.seed, stream, 0))):
-            return Written(known.log_index)
+        if self.retryable:
+            known = await self.ask.request(Asked(self.seed, derived_id(self.seed, stream, 0)))
+            if known.digest not in (None, self.digest):
+                raise _key_reused()
+            if known.written:
+                return Written(known.log_index)
         for _ in range(DECIDE_ATTEMPTS):
-            state = await load(self.platform.reader, initial, stream)
+            state = fold(initial, await self.ask.streams(stream))
             self._check_expected(state.version)
             events = decision(state)
             if not events:
                 return Written(None)
-            if self.retryable and not await idempotency.claim(self.platform.pool, self.seed, self.digest):
+            if self.retryable and not await self.ask.claim((self.seed, self.digest)):
                 raise _key_reused()
             written = await self.append(stream, events, expected=state.version)
             if written is not None:
@@ -169,7 +183,20 @@ class Caller:
             return None
         for event in events:
             APPENDED.labels(event.type).inc()
-        return Written(await self.platform.store.wait_sealed(new[-1].id))
+        return Written(await self._sealed(new[-1].id))
+
+    async def _sealed(self, event: UUID, timeout: float = 5.0) -> int | None:
+        """The log index, as soon as there is one; None if there is none within `timeout` seconds."""
+        sealing = self.platform.notifier.subscribe(SEALED)
+        try:
+            async with asyncio.timeout(timeout):
+                while (index := await self.ask.sealed(event)) is None:
+                    await sealing.wait(SEALED_POLL)
+                return index
+        except TimeoutError:
+            return None
+        finally:
+            sealing.close()
 
 
 def _key_reused() -> Problem:

@@ -131,7 +131,7 @@ async def issue_token(account: str, data: NewToken, caller: Caller) -> dict[str,
 
 @delete("/v1/accounts/{account:str}/tokens/{token_id:str}", action="identity", status_code=200)
 async def revoke_token(account: str, token_id: str, caller: Caller) -> dict[str, Any]:
-    """From now on (within a second) the token opens nothing."""
+    """From now on the token opens nothing."""
 
     def decide(state: Account) -> list[Event]:
         if token_id not in _known(state).tokens:

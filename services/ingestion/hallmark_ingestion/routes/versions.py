@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from litestar import Request, get, patch, post, put
 from litestar.params import QueryParameter
+from registry_core.events import Event
 from registry_core.events.evidence import EvidenceAttached
 from registry_core.events.versions import ArtifactStored
 from registry_core.handlers import fold, load
@@ -14,7 +15,7 @@ from registry_core.moments import Moment
 from registry_core.objects import EVIDENCE_LIMIT
 from registry_core.problems import Problem, invalid
 from registry_core.service import Platform
-from registry_core.values import EvidenceType, Metadata, parse_ref
+from registry_core.values import EvidenceType, Metadata, content_digest, parse_ref
 from registry_core.version import Version
 
 from hallmark_ingestion.domain import RegisterVersion, amend, declared_file, register, required
@@ -34,9 +35,16 @@ def checked(ref: str) -> str:
 @post("/v1/versions", action="register")
 async def register_version(data: RegisterVersion, caller: Caller) -> dict[str, Any]:
     """Register a draft. The same content again answers the same; other content under the name is a conflict."""
-    written = await caller.decide(data.ref, Version(), lambda state: register(state, data, caller.name))
-    state = await load(caller.platform.reader, Version(), data.ref)
-    return written.document(ref=data.ref, digest=state.digest, stream_version=state.version)
+    found = Version()
+
+    def decide(state: Version) -> list[Event]:
+        nonlocal found
+        found = state
+        return register(state, data, caller.name)
+
+    written = await caller.decide(data.ref, Version(), decide)
+    version = max(found.version, 0)  # a new draft's first event has version 0
+    return written.document(ref=data.ref, digest=content_digest(data.content), stream_version=version)
 
 
 @get("/v1/versions/{ref:str}", action="read")

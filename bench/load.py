@@ -1,0 +1,79 @@
+"""Clients of an HTTP server that keep their connection and cost little: both sides of a workload share two cores."""
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+HOST = "127.0.0.1"
+
+
+class Client:
+    """One connection, one request at a time."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def post(self, path: str, document: Any, headers: Mapping[str, str] = {}) -> None:
+        """Raises RuntimeError for any answer but a success."""
+        status, body = await self.ask("POST", path, json.dumps(document).encode(), headers)
+        if not 200 <= status < 300:
+            raise RuntimeError(f"{path} answered {status}: {body[:500].decode('utf-8', 'replace')}")
+
+    async def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        named = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        self._writer.write(
+            f"{method} {path} HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n{named}"
+            f"content-length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        return int(head.split(None, 2)[1]), await self._reader.readexactly(length)
+
+
+@asynccontextmanager
+async def clients(port: int, count: int) -> AsyncIterator[list[Client]]:
+    """That many open connections."""
+    opened = [await asyncio.open_connection(HOST, port) for _ in range(count)]
+    try:
+        yield [Client(*connection) for connection in opened]
+    finally:
+        for _, writer in opened:
+            writer.close()
+
+
+@asynccontextmanager
+async def server(*argv: str, health: str, port: int, env: Mapping[str, str] | None = None) -> AsyncIterator[None]:
+    """A program that answers HTTP, once it does; ended with SIGTERM. Raises RuntimeError when it does not."""
+    null = asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*argv, stdout=null, stderr=null, env=env, start_new_session=True)
+    try:
+        async with asyncio.timeout(300):
+            while not await _answers(port, health):
+                if process.returncode is not None:
+                    raise RuntimeError(f"{' '.join(argv)[:200]} ended with {process.returncode}")
+                await asyncio.sleep(0.2)
+        yield
+    finally:
+        await _end(process)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Its whole group: MLflow's workers do not end with it."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), 10)
+
+
+async def _answers(port: int, path: str) -> bool:
+    try:
+        async with clients(port, 1) as (client,):
+            return (await client.ask("GET", path, b"", {"connection": "close"}))[0] == 200
+    except (OSError, asyncio.IncompleteReadError, ValueError):
+        return False

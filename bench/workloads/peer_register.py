@@ -1,0 +1,137 @@
+"""Registering versions over HTTP, beside MLflow's tracking server."""
+
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+from registry_core.events import NewEvent, Origin
+from registry_core.events.governance import AccountCreated, RolesChanged
+from registry_core.identity import account_stream, new_token
+from registry_core.local import ports as free
+from registry_core.store import Append
+from registry_core.store.postgres import PostgresEventStore
+
+from bench.lives import BEGINNING
+from bench.load import Client, clients, server
+from bench.place import PEERS, Database, Place, pool_of
+from bench.timing import for_seconds
+from bench.workload import Sample, Sides, ratio_at_least, workload
+
+SECONDS = 4.0
+CLIENTS = 32
+METADATA = {
+    "owner": "dana",
+    "backup_owner": "lee",
+    "purpose": "Estimates the probability that a loan is repaid",
+    "licence": "Apache-2.0",
+    "risk_tier": "high",
+    "source_repository": "https://git.example.org/lending/credit-risk",
+    "source_commit": "0123456789abcdef0123456789abcdef01234567",
+}
+"""What both sides are told about each version: as metadata here, as tags there."""
+DIGEST = "sha256:" + "a" * 64
+Register = Callable[[Client, int, int], Coroutine[Any, Any, None]]
+"""Client, its number, the version's number."""
+
+
+@workload("peer_register", "versions/s", ratio_at_least(10))
+async def peer_register(place: Place) -> AsyncIterator[Sides]:
+    """32 clients register versions with seven fields, each under an Idempotency-Key; MLflow's server, seven tags."""
+    numbers = count()
+    async with AsyncExitStack() as stack:
+        port, token = await stack.enter_async_context(_hallmark(place))
+        mlflow = await stack.enter_async_context(_mlflow(place))
+        headers = {"authorization": f"Bearer {token}"}
+
+        async def to_hallmark(client: Client, number: int, version: int) -> None:
+            body = {"ref": f"model:m{number}@1.0.{version}", "digest": DIGEST, "metadata": METADATA}
+            await client.post("/v1/versions", body, {**headers, "idempotency-key": str(uuid4())})
+
+        async def to_mlflow(client: Client, number: int, version: int) -> None:
+            tags = [{"key": key, "value": value} for key, value in METADATA.items()]
+            body = {"name": f"m{number}", "source": f"s3://models/m{number}/{version}", "tags": tags}
+            await client.post("/api/2.0/mlflow/model-versions/create", body)
+
+        async def ours() -> Sample:
+            return await _registered(port, numbers, to_hallmark)
+
+        async def reference() -> Sample:
+            return await _registered(mlflow, numbers, to_mlflow)
+
+        yield Sides(ours, reference)
+
+
+async def _registered(port: int, numbers: Iterator[int], register: Register) -> Sample:
+    async with clients(port, CLIENTS) as opened:
+
+        def worker(number: int, client: Client) -> Callable[[], Coroutine[Any, Any, int]]:
+            async def one() -> int:
+                await register(client, number, next(numbers))
+                return 1
+
+            return one
+
+        return await for_seconds(SECONDS, *(worker(number, client) for number, client in enumerate(opened)))
+
+
+@asynccontextmanager
+async def _hallmark(place: Place) -> AsyncIterator[tuple[int, str]]:
+    """Ingestion and the ledger, a process each, as Compose runs them. The port and a pipeline's token."""
+    async with place.database() as database, AsyncExitStack() as stack:
+        token = await _pipeline(database)
+        ports = {name: free.choose() for name in ("ledger", "ingestion")}
+        for name, port in ports.items():
+            env = _environment(place, database, name, port)
+            program = (str(Path(sys.executable).with_name("hallmark")), "serve", name)
+            await stack.enter_async_context(server(*program, health="/health/ready", port=port, env=env))
+        yield ports["ingestion"], token
+
+
+def _environment(place: Place, database: Database, name: str, port: int) -> dict[str, str]:
+    return {
+        **os.environ,
+        "HALLMARK_POSTGRES_DSN": database.service_dsn,
+        "HALLMARK_POSTGRES_OWNER_DSN": database.owner_dsn,
+        "HALLMARK_PORT": str(port),
+        "HALLMARK_DATA_DIR": str(place.folder / name),
+        "HALLMARK_LOG_LEVEL": "warning",
+    }
+
+
+async def _pipeline(database: Database) -> str:
+    token, issued = new_token("ci")
+    created = AccountCreated(account="ci", kind="service", person="ci", display_name="ci")
+    origin = Origin(actor="ci", occurred_at=BEGINNING, correlation_id=uuid4())
+    events = [created, RolesChanged(account="ci", roles=("contributor",)), issued]
+    async with pool_of(database) as pool:
+        made = [NewEvent(id=uuid4(), data=data, origin=origin) for data in events]
+        await PostgresEventStore(pool).append(Append(account_stream("ci"), made, -1))
+    return token
+
+
+@asynccontextmanager
+async def _mlflow(place: Place) -> AsyncIterator[int]:
+    """`mlflow server` with its own default of workers, and the models that versions are registered under. The port."""
+    name, port = f"mlflow_{uuid4().hex[:8]}", free.choose()
+    administrator = await asyncpg.connect(place.server.admin_dsn)
+    try:
+        await administrator.execute(f"create database {name}")
+        store = place.named(name).owner_dsn.replace("postgresql://", "postgresql+psycopg://")
+        program = (str(PEERS), "-m", "mlflow", "server", "--backend-store-uri", store, "--host", "127.0.0.1")
+        artifacts = ("--default-artifact-root", (place.folder / "mlflow").as_uri(), "--port", str(port))
+        patient = ("--uvicorn-opts", "--timeout-worker-healthcheck 300")  # on a busy machine workers start slowly
+        env = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}  # the cores are for requests
+        async with server(*program, *artifacts, *patient, health="/health", port=port, env=env):
+            async with clients(port, 1) as (client,):
+                for number in range(CLIENTS):
+                    await client.post("/api/2.0/mlflow/registered-models/create", {"name": f"m{number}"})
+            yield port
+    finally:
+        await administrator.execute(f"drop database if exists {name} with (force)")
+        await administrator.close()
