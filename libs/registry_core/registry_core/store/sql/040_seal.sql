@@ -33,11 +33,15 @@ create or replace function log.try_sealer_lock() returns boolean language sql vo
 $$;
 
 -- After a dump and restore transaction ids start anew, and the stored snapshot would hide rows for ever.
--- Rewind it: log.unsealed then looks at every row once, and its anti-join leaves out what is sealed.
+-- If any row is not sealed yet, rewind it: log.unsealed then looks at every row once, and leaves out what is sealed.
 create or replace function log.rewind_sealer_after_restore() returns boolean
 language plpgsql security definer set search_path = log, pg_temp as $$
 begin
-  update sealer_state set snapshot = '3:3:', system_identifier = c.system_identifier
+  update sealer_state
+     set system_identifier = c.system_identifier,
+         snapshot = case when exists (select from events e
+                                       where not exists (select from sealed s where s.position = e.position))
+                    then '3:3:' else pg_current_snapshot() end
     from pg_control_system() c where sealer_state.system_identifier <> c.system_identifier;
   return found;
 end $$;
