@@ -17,6 +17,7 @@ import asyncpg
 import pytest
 from registry_core.local.postgres import LocalPostgres
 from registry_core.store import ANY, Append, Appended, DuplicateEventError, schema
+from registry_core.store import sealer as sealing
 from registry_core.store.postgres import Pool, PostgresEventStore, append_batch
 from registry_core.store.sealer import Sealer
 from support import new, until
@@ -42,6 +43,12 @@ class Site:
     socket: Path
     dsn: str
     folder: Path
+
+
+@pytest.fixture(autouse=True)
+def short_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that a few events are a backlog."""
+    monkeypatch.setattr(sealing, "BATCH", 7)
 
 
 @asynccontextmanager
@@ -70,6 +77,21 @@ async def what_commits_between_two_statements_of_the_sealer_is_sealed(place: Sit
     await check_log(place.pool, written)
 
 
+async def a_backlog_sealed_in_parts_keeps_a_streams_order(place: Site) -> None:
+    """An append commits behind the part that is sealed already, and its successor before the backlog is through."""
+    async with place.pool.acquire() as slow:
+        late = slow.transaction()
+        await late.start()
+        await append_batch(slow, [append("s")])
+        await PostgresEventStore(place.pool).append(*[append(f"backlog-{n}") for n in range(sealing.BATCH + 3)])
+        sealer = Sealer(place.pool, partitions=4)
+        assert await sealer.seal_once() == sealing.BATCH
+        await late.commit()
+    await PostgresEventStore(place.pool).append(append("s"))
+    await seal_all(place.pool, sealer)
+    await check_log(place.pool, sealing.BATCH + 5)
+
+
 async def connections_that_take_turns_keep_a_streams_order(place: Site) -> None:
     async with place.pool.acquire() as one, place.pool.acquire() as other:
         for _ in range(3):
@@ -82,13 +104,12 @@ async def connections_that_take_turns_keep_a_streams_order(place: Site) -> None:
 async def what_a_savepoint_wrote_is_sealed(place: Site) -> None:
     """The savepoint has an id of its own, which the snapshot of a pass in between does not list as running."""
     store = PostgresEventStore(place.pool)
-    async with place.pool.acquire() as connection:
+    async with place.pool.acquire() as connection, connection.transaction():
+        await append_batch(connection, [append("outside the savepoint")])
         async with connection.transaction():
-            await append_batch(connection, [append("outside the savepoint")])
-            async with connection.transaction():
-                await append_batch(connection, [append("inside the savepoint")])
-            await store.append(append("meanwhile"))
-            await seal_all(place.pool)
+            await append_batch(connection, [append("inside the savepoint")])
+        await store.append(append("meanwhile"))
+        await seal_all(place.pool)
     await seal_all(place.pool)
     await check_log(place.pool, 3)
 
@@ -203,6 +224,10 @@ TRAPS: Mapping[str, tuple[Callable[[Site], Awaitable[None]], Callable[[pytest.Mo
     "the snapshot is taken later than the rows": (
         what_commits_between_two_statements_of_the_sealer_is_sealed,
         sql(lambda: without("040_seal.sql", "p_snapshot::pg_snapshot", "pg_current_snapshot()")),
+    ),
+    "a backlog is walked past its end": (
+        a_backlog_sealed_in_parts_keeps_a_streams_order,
+        sql(lambda: without("030_unsealed.sql", "and e.position <= state.backlog_to", "")),
     ),
     "the sequence is cached": (
         connections_that_take_turns_keep_a_streams_order,

@@ -21,31 +21,43 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", re.ASCII)
 
 def leaf_bytes(event: RecordedEvent) -> bytes:
     """What `merkle.leaf_hash` takes. Raises ValueError for an unsealed event or a time without zone."""
-    head, tail = _leaf_parts(event)
+    head, tail = _parts_of(event)
     return f"{head},{tail}".encode()
 
 
 def leaf_and_record_bytes(event: RecordedEvent) -> tuple[bytes, bytes]:
     """The leaf and the canonical record, the leaf with the body in its place. Raises ValueError as `leaf_bytes`."""
-    head, tail = _leaf_parts(event)
+    head, tail = _parts_of(event)
     body = "" if event.body is None else f'"body":"{to_base64(event.body)}",'
     return f"{head},{tail}".encode(), f"{head},{body}{tail}".encode()
 
 
-def _leaf_parts(event: RecordedEvent) -> tuple[str, str]:
-    """The leaf's text cut where a record carries its body (`actor` < `body` < `body_sha256`).
-
-    Written by hand because it runs once per event: 1.5 times as fast as json.dumps with sorted keys.
-    """
+def _parts_of(event: RecordedEvent) -> tuple[str, str]:
     if event.log_index is None:
         raise ValueError(f"event {event.id} is not sealed yet; only sealed events have a leaf")
-    causation = "" if event.causation_id is None else f'"causation_id":"{event.causation_id}",'
-    traceparent = "" if event.traceparent is None else f'"traceparent":{_quote(event.traceparent)},'
-    return f'{{"actor":{_quote(event.actor)}', (
-        f'"body_sha256":"{event.body_sha256.hex()}",{causation}"correlation_id":"{event.correlation_id}",'
-        f'"id":"{event.id}","log_index":{event.log_index},"occurred_at":"{rfc3339(event.occurred_at)}",'
-        f'"recorded_at":"{rfc3339(event.recorded_at)}","stream":{_quote(event.stream)},{traceparent}'
-        f'"type":{_quote(event.type)},"version":{event.version}}}'
+    return leaf_parts(
+        event.log_index, event.stream, event.version, event.id, event.type, event.body_sha256, event.actor,
+        event.occurred_at, event.recorded_at, event.correlation_id, event.causation_id, event.traceparent,
+    )  # fmt: skip
+
+
+def leaf_parts(  # noqa: PLR0917 - the columns of a row, unpacked
+    log_index: int, stream: str, version: int, event_id: UUID, event_type: str, body_sha256: bytes, actor: str,
+    occurred_at: datetime, recorded_at: datetime, correlation_id: UUID, causation_id: UUID | None,
+    traceparent: str | None,
+) -> tuple[str, str]:  # fmt: skip
+    """The leaf's text without the comma in its middle, where a record carries its body (`actor` < `body`).
+
+    Written by hand and from fields, not from an event, because the sealer does this for every row there is: three
+    times as fast as making an event and dumping it with sorted keys.
+    """
+    causation = "" if causation_id is None else f'"causation_id":"{causation_id}",'
+    trace = "" if traceparent is None else f'"traceparent":{_quote(traceparent)},'
+    return f'{{"actor":{_quote(actor)}', (
+        f'"body_sha256":"{body_sha256.hex()}",{causation}"correlation_id":"{correlation_id}",'
+        f'"id":"{event_id}","log_index":{log_index},"occurred_at":"{rfc3339(occurred_at)}",'
+        f'"recorded_at":"{rfc3339(recorded_at)}","stream":{_quote(stream)},{trace}'
+        f'"type":{_quote(event_type)},"version":{version}}}'
     )
 
 
@@ -94,7 +106,10 @@ def rfc3339(time: datetime) -> str:
         if time.tzinfo is None:
             raise ValueError(f"the time {time.isoformat()} has no zone; give it one, e.g. datetime.now(UTC)")
         time = time.astimezone(UTC)
-    return time.isoformat("T", "microseconds")[:26] + "Z"
+    # Runs twice per event: isoformat takes half as long again, format specifiers twice as long.
+    return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % (  # noqa: UP031
+        time.year, time.month, time.day, time.hour, time.minute, time.second, time.microsecond,
+    )  # fmt: skip
 
 
 def parse_rfc3339(text: str) -> datetime:

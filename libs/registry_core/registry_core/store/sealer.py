@@ -14,10 +14,10 @@ import asyncpg
 import structlog
 
 from registry_core.events import topic_of
-from registry_core.proofs.envelope import leaf_bytes
+from registry_core.proofs.envelope import leaf_parts
 from registry_core.proofs.merkle import TILE_HEIGHT, TreeHead, leaf_hash
 from registry_core.proofs.tiles import plan_head, rebuild_head
-from registry_core.store.postgres import TRANSIENT, Connection, Pool, recorded
+from registry_core.store.postgres import TRANSIENT, Connection, Pool
 from registry_core.store.tiles import read_entries
 from registry_core.telemetry import SEALED, UNSEALED
 
@@ -26,6 +26,8 @@ log = structlog.get_logger()
 BATCH = 5000
 BUSY_POLL, IDLE_POLL = 0.005, 0.05
 """Seconds between passes without a hint: another process's appends are sealed this late at worst."""
+_LEAF = slice(3, None)
+"""Columns of log.unsealed that make the leaf, in the order of `leaf_parts`."""
 
 
 def partition_of(stream: str, partitions: int) -> int:
@@ -97,7 +99,7 @@ class Sealer:
         if self._tip is None or self._tip.head.size != first:
             self._tip = await _load_tip(connection, first)
         tip, arguments = self._next(self._tip, rows)
-        await connection.execute("select log.seal($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", *arguments)
+        await connection.execute("select log.seal($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", *arguments)
         self._tip = tip
         SEALED.inc(len(rows))
         UNSEALED.set((datetime.now(UTC) - rows[0]["recorded_at"]).total_seconds())
@@ -106,17 +108,18 @@ class Sealer:
     def _next(self, tip: _Tip, rows: list[asyncpg.Record]) -> tuple[_Tip, tuple[Any, ...]]:
         previous, before, topics, partitions, leaves = dict(tip.previous), [], [], [], []
         for log_index, row in enumerate(rows, tip.head.size):
-            event = recorded({**row, "body": None, "log_index": log_index})
-            home = (topic_of(event.type), partition_of(event.stream, self._partitions))
+            home = (topic_of(row["type"]), partition_of(row["stream_id"], self._partitions))
             before.append(previous.get(home, -1))
             previous[home] = log_index
             topics.append(home[0])
             partitions.append(home[1])
-            leaves.append(leaf_hash(leaf_bytes(event)))
+            start, rest = leaf_parts(log_index, *row[_LEAF])
+            leaves.append(leaf_hash(f"{start},{rest}".encode()))
         head, entries = tip.head.append(leaves)
         return _Tip(head, previous), (
             tip.head.size,
-            rows[0]["snapshot"] if len(rows) < BATCH else None,
+            rows[0]["snapshot"],
+            rows[0]["highest"],
             [row["event_position"] for row in rows],
             topics,
             partitions,

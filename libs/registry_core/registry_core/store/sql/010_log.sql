@@ -48,7 +48,12 @@ create table if not exists log.sealer_state (
   snapshot          pg_snapshot not null,
   system_identifier bigint not null
 );
-insert into log.sealer_state
+-- Set while a backlog is sealed in parts: the snapshot that found it, and its positions still to do.
+alter table log.sealer_state
+  add column if not exists backlog_snapshot pg_snapshot,
+  add column if not exists backlog_from bigint,
+  add column if not exists backlog_to bigint;
+insert into log.sealer_state (one, next_index, snapshot, system_identifier)
   select true, 0, '3:3:', system_identifier from pg_control_system() on conflict do nothing;
 
 -- Merkle tiles of height 8 (C2SP tlog-tiles), levels 1 and up; level 0 is log.sealed.leaf_hash.

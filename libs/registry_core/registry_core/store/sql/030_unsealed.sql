@@ -1,27 +1,49 @@
 -- The snapshot difference: rows visible now that the sealer's last pass could not see, by position, which is each
--- stream's own order. The snapshot comes from the very statement that reads the rows, as it must.
--- A pass cut short by p_limit keeps the old snapshot; `not exists` then leaves out what it has sealed already.
+-- stream's own order. The snapshot comes from the very statement that finds the rows, as it must.
 --
 -- What is visible now was written below this snapshot's xmax. The bound leaves out rows that a restore brought from a
 -- cluster with higher transaction ids: without it each pass would look all of them up, until the ids have caught up.
--- Only a rewound sealer ('3:3:') looks at them, once.
-create or replace function log.unsealed(p_limit integer)
-returns table (snapshot text, event_position bigint, stream_id text, version integer, event_id uuid, type text,
-               body_sha256 bytea, actor text, occurred_at timestamptz, recorded_at timestamptz,
+--
+-- More than p_limit rows are a backlog. `highest` is its last position; log.seal notes snapshot and highest, and the
+-- passes that follow walk on by position up to it, so that each row is looked at once however long the backlog is.
+-- Order holds: a row not visible to the noted snapshot has successors in its stream only above `highest`, because they
+-- draw their position after it has committed. What the walk sealed without need, `not exists` leaves out later.
+--
+-- The planner cannot know how few rows a range of transaction ids has, and would read whole tables to join them.
+drop function if exists log.unsealed(integer);  -- its result once was another
+create function log.unsealed(p_limit integer)
+returns table (snapshot text, highest bigint, event_position bigint, stream_id text, version integer, event_id uuid,
+               type text, body_sha256 bytea, actor text, occurred_at timestamptz, recorded_at timestamptz,
                correlation_id uuid, causation_id uuid, traceparent text)
-language sql volatile as $$
-  with d as materialized (
-    select e.position from log.sealer_state s
-      join log.events e on e.xid >= pg_snapshot_xmax(s.snapshot) and e.xid < pg_snapshot_xmax(pg_current_snapshot())
-    union all
-    select e.position from log.sealer_state s, pg_snapshot_xip(s.snapshot) x(xid) join log.events e on e.xid = x.xid
-    union all
-    select e.position from log.events e
-     where (select s.snapshot::text = '3:3:' from log.sealer_state s)
-       and e.xid >= pg_snapshot_xmax(pg_current_snapshot()))
-  select pg_current_snapshot()::text, e.position, e.stream_id, e.version, e.event_id, e.type, e.body_sha256, e.actor,
-         e.occurred_at, e.recorded_at, e.correlation_id, e.causation_id, e.traceparent
-    from d join log.events e using (position)
-   where not exists (select 1 from log.sealed s where s.position = d.position)
-   order by d.position limit p_limit
-$$;
+language plpgsql volatile set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
+#variable_conflict use_column
+declare state log.sealer_state;
+begin
+  select * into state from log.sealer_state;
+  if state.backlog_to is null then
+    return query
+      with d as (
+        select e.position from log.events e
+         where e.xid >= pg_snapshot_xmax(state.snapshot) and e.xid < pg_snapshot_xmax(pg_current_snapshot())
+        union all
+        select e.position from pg_snapshot_xip(state.snapshot) x(xid) join log.events e on e.xid = x.xid),
+      u as materialized (
+        select d.position from d where not exists (select 1 from log.sealed s where s.position = d.position)),
+      part as materialized (select u.position from u order by u.position limit p_limit)
+      select pg_current_snapshot()::text, (select max(u.position) from u), e.position, e.stream_id, e.version,
+             e.event_id, e.type, e.body_sha256, e.actor, e.occurred_at, e.recorded_at, e.correlation_id,
+             e.causation_id, e.traceparent
+        from part join log.events e using (position)
+       order by part.position;
+  else
+    return query
+      select state.backlog_snapshot::text, state.backlog_to, e.position, e.stream_id, e.version,
+             e.event_id, e.type, e.body_sha256, e.actor, e.occurred_at, e.recorded_at, e.correlation_id,
+             e.causation_id, e.traceparent
+        from log.events e
+       where e.position > state.backlog_from and e.position <= state.backlog_to
+         and not pg_visible_in_snapshot(e.xid, state.snapshot)
+         and not exists (select 1 from log.sealed s where s.position = e.position)
+       order by e.position limit p_limit;
+  end if;
+end $$;
