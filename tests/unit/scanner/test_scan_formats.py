@@ -169,6 +169,7 @@ def _symlink() -> zipfile.ZipInfo:
         (_zip(("a.txt", b"x"))[:-30], "zip-unreadable"),
         (_zip(("big.txt", bytes(10**7)), method=zipfile.ZIP_LZMA), "zip-entry-unreadable"),
     ],
+    ids=range(7),  # the bytes hold the time
 )
 def test_a_strange_zip_is_for_review(data: bytes, rule: str, tmp_path: Path):
     report = scan(data, tmp_path, "model.zip")
