@@ -3,7 +3,7 @@
 `schemas/released.json` holds the shape of every released type. `python -m registry_core.compatibility check schemas`
 (part of `make check`) compares the code with it and explains what does not fit and what to do instead;
 `… release schemas` (`make release-schemas`) takes what the code says now for released. Why compatibility is asked for
-in both directions: docs/decisions/0020.
+in both directions: docs/decisions/0015.
 """
 
 import json

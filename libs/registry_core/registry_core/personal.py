@@ -2,7 +2,7 @@
 
 AES-256-GCM (NIST SP 800-38D) with a random 96-bit nonce; the pseudonym is bound in as associated data. A person's key
 is itself wrapped under the installation's privacy key, from which everything here derives (HKDF, RFC 5869). Where keys
-and pseudonyms are kept: `store/vault.py`. Why so: docs/decisions/0021.
+and pseudonyms are kept: `store/vault.py`. Why so: docs/decisions/0016.
 """
 
 import base64

@@ -7,7 +7,7 @@
     size <of the last checkpoint that the old key signed alone>
 
 A checkpoint with two signatures would not do by itself: signature lines are not signed, so anybody may add one of a
-key of theirs. This text names the new key, and the old key signs it (docs/decisions/0017).
+key of theirs. This text names the new key, and the old key signs it (docs/decisions/0013).
 """
 
 from collections.abc import Iterable, Sequence
