@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 from conftest import Database
 from hallmark_ledger.checkpoints import Checkpointer
+from hallmark_ledger.keys import KeyFolder
 from hallmark_ledger.packs import Packer
 from registry_core.backup import BackupError, Manifest, put_keys_back, restore, save_keys, write_backup
 from registry_core.local.postgres import LocalPostgres, temporary_postgres
@@ -46,6 +47,10 @@ class Backup:
     events: int
 
 
+def checkpointer(pool: Pool, folder: Path) -> Checkpointer:
+    return Checkpointer(pool, KeyFolder(folder / "keys", ORIGIN), 1.0, lambda: None)
+
+
 @pytest.fixture
 async def backup(
     *, database: Database, pool: Pool, owner: asyncpg.Connection, store: ObjectStorage, signer: Signer, tmp_path: Path
@@ -54,7 +59,7 @@ async def backup(
     await burn_transaction_ids(owner, 20_000)
     await PostgresEventStore(pool).append(*[append(f"s{n % 10}-{n}") for n in range(40)])
     await seal_all(pool)
-    await Checkpointer(pool, signer, ORIGIN, [], 1.0).sign()
+    await checkpointer(pool, tmp_path).sign()
     await PostgresEventStore(pool).append(*[append(f"late{n}") for n in range(3)])
     for content in (b"one", b"two"):
         await store.put(content)
@@ -92,7 +97,7 @@ async def goes_on(pool: Pool, backup: Backup) -> None:
 
 
 async def export(pool: Pool, store: ObjectStorage, signer: Signer, path: Path, held: str | None) -> Report:
-    packer = Packer(pool, store, signer, Checkpointer(pool, signer, ORIGIN, [], 1.0).sign)
+    packer = Packer(pool, store, checkpointer(pool, path.parent))
     with path.open("wb") as file:
         await packer.write_export(file, NOW)
     with path.open("rb") as file:

@@ -11,12 +11,11 @@ from pathlib import Path
 import asyncpg
 import pytest
 from hallmark_ledger.checkpoints import Checkpointer
+from hallmark_ledger.keys import KeyFolder
 from hallmark_ledger.packs import Packer
 from registry_core.local.postgres import OWNER, SUPERUSER, LocalPostgres, postgres
 from registry_core.local.postgres_layout import lay_out, wheel_binaries
 from registry_core.objects import ObjectStorage
-from registry_core.proofs.keys import load_or_generate_key
-from registry_core.proofs.note import Signer
 from registry_core.proofs.pack import Report, verify_pack
 from registry_core.store import schema
 from registry_core.store.postgres import Pool, PostgresEventStore
@@ -36,8 +35,8 @@ def place() -> Iterator[Path]:
 
 
 @pytest.fixture
-def signer(tmp_path: Path) -> Signer:
-    return Signer(ORIGIN, load_or_generate_key(tmp_path / "ledger.pem"))
+def keys(tmp_path: Path) -> KeyFolder:
+    return KeyFolder(tmp_path, ORIGIN)
 
 
 @asynccontextmanager
@@ -52,22 +51,21 @@ async def write(pool: Pool, count: int) -> None:
         await seal_all(pool)
 
 
-async def sign(pool: Pool, signer: Signer) -> str:
+async def sign(pool: Pool, keys: KeyFolder) -> str:
     """A checkpoint for a witness."""
-    note = await Checkpointer(pool, signer, ORIGIN, [], 1.0).sign()
+    note = await Checkpointer(pool, keys, 1.0, lambda: None).sign()
     assert note
     return note
 
 
-async def verify(pool: Pool, signer: Signer, folder: Path, held: str) -> Report:
+async def verify(pool: Pool, keys: KeyFolder, folder: Path, held: str) -> Report:
     """An export of the log, held against a witness's checkpoint."""
-    packer = Packer(
-        pool, ObjectStorage.in_folder(folder / "objects"), signer, Checkpointer(pool, signer, ORIGIN, [], 1.0).sign
-    )
+    signing = Checkpointer(pool, keys, 1.0, lambda: None)
+    packer = Packer(pool, ObjectStorage.in_folder(folder / "objects"), signing)
     with (folder / "log.hallmark").open("wb") as file:
         await packer.write_export(file, NOW)
     with (folder / "log.hallmark").open("rb") as file:
-        return verify_pack(file, [signer.vkey], held)
+        return verify_pack(file, [(await signing.keys()).current.vkey], held)
 
 
 async def archive_to(server: LocalPostgres, folder: Path) -> None:
@@ -114,7 +112,7 @@ def prepare_recovery(base: Path, target: Path, archive: Path, moment: str) -> No
 
 
 async def test_a_log_recovered_to_a_moment_goes_on_and_a_newer_witness_tells_what_is_gone(
-    place: Path, signer: Signer, tmp_path: Path
+    place: Path, keys: KeyFolder, tmp_path: Path
 ) -> None:
     archive = place / "archive"
     archive.mkdir()
@@ -124,25 +122,25 @@ async def test_a_log_recovered_to_a_moment_goes_on_and_a_newer_witness_tells_wha
         await schema.install(server.dsn_of(OWNER, role=SUPERUSER))
         async with connected(server) as pool:
             await write(pool, 12)
-            older = await sign(pool, signer)
+            older = await sign(pool, keys)
             await base_backup(server, place / "base")
             await write(pool, 8)
             moment = await pool.fetchval("select clock_timestamp()::text")
             await write(pool, 10)
-            newer = await sign(pool, signer)
+            newer = await sign(pool, keys)
             await archived(pool)
     prepare_recovery(place / "base", place / "recovered", archive, moment)
     async with postgres(place / "recovered", durable=False) as server, connected(server) as pool:
         await until(lambda: pool.fetchval("select not pg_is_in_recovery()"), 60)
         await check_log(pool, 20)
-        report = await verify(pool, signer, tmp_path, older)
+        report = await verify(pool, keys, tmp_path, older)
         assert report.ok, report.problems
-        report = await verify(pool, signer, tmp_path, newer)
+        report = await verify(pool, keys, tmp_path, newer)
         assert [problem.message for problem in report.problems] == [
             "you hold a checkpoint of 30 events, the pack has 20: its tail was cut off"
         ]
         await write(pool, 15)
         await check_log(pool, 35)
-        assert (await verify(pool, signer, tmp_path, older)).ok
-        report = await verify(pool, signer, tmp_path, newer)
+        assert (await verify(pool, keys, tmp_path, older)).ok
+        report = await verify(pool, keys, tmp_path, newer)
         assert "the log was rewritten" in report.problems[0].message, "what took the place of lost events is a fork"
