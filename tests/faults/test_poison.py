@@ -26,7 +26,7 @@ from support import new, until
 pytestmark = [pytest.mark.faults, pytest.mark.messaging, pytest.mark.timeout(120)]
 
 DIGEST: Final = "sha256:" + "a" * 64
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +102,11 @@ INBOUND_POISON: Final[Mapping[str, tuple[bytes, str]]] = {
 
 async def test_poison_on_the_pipelines_topic_is_kept_with_its_reason(site: Site) -> None:
     for value, _ in INBOUND_POISON.values():
-        await site.send("mlops.events", value, [("x-nul", b"\x00")], key=b"one partition\x00\xff")
+        await site.send("mlops.events", value, [("x-nul", b"\x00"), ("x-null", None)], key=b"one partition\x00\xff")
     await site.send("mlops.events", registration("model:good@1.0.0", "id 1"), key=b"one partition\x00\xff")
     await site.send("mlops.events", registration("model:evil@1.0.0", "id 1"), key=b"one partition\x00\xff")
-    await site.send("mlops.events", registration("model:better@1.0.0"), key=b"one partition\x00\xff")
+    better = registration("model:better@1.0.0")
+    await site.send("mlops.events", better, [("x-null", None), ("x", b"\xff")], key=b"one partition\x00\xff")
     letters = await site.letters("mlops.events", len(INBOUND_POISON) + 1)
     told = [letter["reason"] for letter in reversed(letters)]
     wanted = [*(reason for _, reason in INBOUND_POISON.values()), "same-id-other-content"]
@@ -118,9 +119,10 @@ async def test_poison_on_the_pipelines_topic_is_kept_with_its_reason(site: Site)
 async def test_poison_on_the_serving_topic_is_kept_with_its_reason(site: Site) -> None:
     old = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_source", b"s"), ("ce_namespace", b"production"),
            ("ce_type", b"org.kubeflow.serving.inference.request"), ("ce_inferenceservicename", b"m")]  # fmt: skip
-    await site.send("serving.inference", b"\xff\x00 garbage")
+    await site.send("serving.inference", b"\xff\x00 garbage", [("x", None)])
     await site.send("serving.inference", b"{}", [*old, ("ce_time", b"2001-01-01T00:00:00Z")])
-    await site.send("serving.inference", b"{}", [*old, ("ce_time", datetime.now(UTC).isoformat().encode())])
+    now = datetime.now(UTC).isoformat().encode()
+    await site.send("serving.inference", b"{}", [*old, ("ce_time", now), ("x", None)])
     reasons = sorted(letter["reason"] for letter in await site.letters("serving.inference", 2))
     assert "no CloudEvent" in reasons[0]
     assert "cannot be told from a repetition" in reasons[1]
@@ -136,12 +138,13 @@ async def test_forged_records_on_every_registry_topic_have_no_effect(site: Site)
     for topic in registry_topics():
         await site.send(topic, b"\xff\x00 garbage")
         await site.send(topic, b"{}", [("ce_source", b"urn:somebody:else"), ("ce_logindex", b"0")])
+        await site.send(topic, b"null", [("ce_source", None), ("ce_logindex", None)])
         await site.send(topic, b"{}", forged)
     followed = {topic for topics in site.place.installation.topics.values() for topic in topics}
     for topic in followed:
         consumers = [name for name, topics in site.place.installation.topics.items() if topic in topics]
-        letters = await site.letters(topic, 2 * len(consumers))
-        assert sorted(letter["consumer"] for letter in letters) == sorted(consumers * 2)
+        letters = await site.letters(topic, 3 * len(consumers))
+        assert sorted(letter["consumer"] for letter in letters) == sorted(consumers * 3)
         assert {letter["reason"].partition(":")[0] for letter in letters} == {"not written by the relay"}
     await site.at_rest()
     assert await site.place.log_size() == before

@@ -2,14 +2,14 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterable, AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
 import obstore
-from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
+from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotFoundError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from registry_core.problems import Problem
@@ -111,29 +111,37 @@ class ObjectStorage:
         return digest
 
     async def get(self, digest: str, limit: int = EVIDENCE_LIMIT) -> bytes:
-        """A whole small object. Raises Problem 404, or 413 above `limit` bytes."""
-        try:
+        """A whole small object. Raises Problem 404, or 413 above `limit` bytes; ConnectionError."""
+        with _reading(digest):
             found = await obstore.get_async(self._store, self.path_of(digest))
-        except (NotFoundError, FileNotFoundError) as error:
-            raise Problem(404, "not-found", f"no object {digest}", fix="upload it first") from error
         if found.meta["size"] > limit:
             raise Problem(413, "too-large", f"{digest} has {found.meta['size']} bytes; {limit} can be read at once")
-        return bytes(await found.bytes_async())
+        with _reading(digest):
+            return bytes(await found.bytes_async())
 
     async def stream(self, digest: str) -> AsyncIterator[bytes]:
-        """A large object in chunks. Raises Problem 404."""
-        try:
+        """A large object in chunks. Raises Problem 404; ConnectionError."""
+        with _reading(digest):
             found = await obstore.get_async(self._store, self.path_of(digest))
-        except (NotFoundError, FileNotFoundError) as error:
-            raise Problem(404, "not-found", f"no object {digest}", fix="upload it first") from error
-        async for chunk in found.stream(min_chunk_size=CHUNK):
-            yield bytes(chunk)
+            async for chunk in found.stream(min_chunk_size=CHUNK):
+                yield bytes(chunk)
 
     async def download(self, digest: str, path: Any) -> None:
         """Write an object to a local file, in constant memory."""
         with await asyncio.to_thread(open, path, "wb") as file:
             async for chunk in self.stream(digest):
                 await asyncio.to_thread(file.write, chunk)
+
+
+@contextmanager
+def _reading(digest: str) -> Iterator[None]:
+    """An absent object is the caller's problem; a store that cannot be reached may be there again in a moment."""
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError) as error:
+        raise Problem(404, "not-found", f"no object {digest}", fix="upload it first") from error
+    except GenericError as error:
+        raise ConnectionError(f"the artifact store does not give {digest}: {str(error)[:500]}") from error
 
 
 class _Checked:

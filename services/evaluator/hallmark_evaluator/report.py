@@ -7,7 +7,8 @@ checksum), `dependencies` (digests by version reference), `metrics` (numbers by 
 from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from registry_core.values import Digest, Name, Ref
+from pydantic_core import from_json
+from registry_core.values import Digest, Name, Ref, storable
 
 MEDIA_TYPES: Final = ("application/vnd.hallmark.evaluation+json", "application/json")
 """Plain JSON too: the document names its own format."""
@@ -80,9 +81,12 @@ def check_media_type(media_type: str) -> None:
 def parse_report(data: bytes) -> Report:
     """Raises ReportError."""
     try:
-        return Report.model_validate_json(data)
+        report = Report.model_validate_json(data)
     except ValidationError as error:
         raise ReportError(_flaws(error), _claimed_suite(data)) from None
+    if not storable(from_json(data)):
+        raise ReportError("a text holds NUL or half a character; write the report without it", report.suite)
+    return report
 
 
 def _flaws(error: ValidationError) -> str:

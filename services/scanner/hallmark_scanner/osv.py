@@ -4,6 +4,8 @@ from datetime import datetime
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError, model_validator
+from pydantic_core import from_json
+from registry_core.values import storable
 
 MAX_BYTES = 16 * 1024 * 1024
 MAX_TEXT = 128
@@ -119,9 +121,13 @@ def parse_advisory(raw: bytes) -> Advisory:
 
 def _validated(raw: bytes) -> Advisory:
     try:
-        return Advisory.model_validate_json(raw)
+        advisory = Advisory.model_validate_json(raw)
     except ValidationError as invalid:
         error = invalid.errors(include_url=False, include_input=False)[0]
+    else:
+        if not storable(from_json(raw)):
+            raise AdvisoryError("", "has a text with NUL or half a character", "Remove it and import it again")
+        return advisory
     pointer = "".join(f"/{part}" for part in error["loc"])
     raise AdvisoryError(pointer, error["msg"][:300], "Correct it as the OSV schema 1.7 says and import it again")
 

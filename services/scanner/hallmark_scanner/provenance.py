@@ -7,6 +7,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from registry_core.proofs.dsse import IN_TOTO, DsseError, VerifiedPayload, verify
+from registry_core.values import storable
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
@@ -73,6 +74,8 @@ def _parse(raw: bytes, what: str) -> dict[str, Any]:
         document = None
     if not isinstance(document, dict):
         raise _ProblemError(f"{what} is not a JSON object; attach a DSSE envelope with an in-toto statement")
+    if not storable(document):
+        raise _ProblemError(f"{what} has a text with NUL or half a character (a lone surrogate); sign it without")
     return document
 
 

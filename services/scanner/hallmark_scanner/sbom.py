@@ -12,6 +12,7 @@ from typing import Any
 
 import jsonschema_rs
 from packageurl import PackageURL
+from registry_core.values import storable
 
 from hallmark_scanner.spdx_schema import SPDX_2_SCHEMA
 
@@ -72,7 +73,26 @@ def _parse(raw: bytes) -> dict[str, Any]:
         raise SbomError("", "is not a JSON object", "Send one SBOM document")
     if _depth(document) > MAX_DEPTH:
         raise SbomError("", f"is nested deeper than {MAX_DEPTH} levels", "Flatten nested components")
+    if not storable(document):
+        raise SbomError(
+            next(_unstorable(document, "")), "is a text with NUL or half a character (a lone surrogate)",
+            "Export the SBOM anew without it",
+        )  # fmt: skip
     return document
+
+
+def _unstorable(value: object, pointer: str) -> Iterator[str]:
+    """Where the texts are that PostgreSQL cannot hold; of a member's name, where its object is."""
+    match value:
+        case str():
+            found = [] if storable(value) else [pointer]
+            yield from found
+        case dict():
+            for name, member in value.items():
+                yield from _unstorable(member, f"{pointer}/{name}") if storable(name) else [pointer]
+        case list():
+            for index, member in enumerate(value):
+                yield from _unstorable(member, f"{pointer}/{index}")
 
 
 def _depth(document: object) -> int:

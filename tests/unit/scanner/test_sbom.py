@@ -44,6 +44,19 @@ def read(document: object):
     return read_sbom(json.dumps(document).encode())
 
 
+@pytest.mark.parametrize("text", ["a\x00b", "half \ud800"])
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_text_that_cannot_be_stored_is_named_with_its_place(text: str, raw: bool):
+    document = cyclonedx(components=[{"type": "library", "name": "fine"}, {"type": "library", "name": text}])
+    written = json.dumps(document).encode()
+    if raw and "\x00" not in text:  # JSON allows no raw NUL
+        written = json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    with pytest.raises(SbomError) as refused:
+        read_sbom(written)
+    assert refused.value.pointer == "/components/1/name"
+    assert "NUL or half a character" in str(refused.value)
+
+
 @pytest.mark.parametrize("version", CYCLONEDX_VERSIONS)
 def test_every_cyclonedx_version_gives_its_components(version: str):
     # 1.2 and 1.3 require a version of every component, as given here.

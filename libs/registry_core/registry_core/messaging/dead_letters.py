@@ -5,11 +5,18 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from registry_core.events import RecordedEvent
 from registry_core.personal import ERASED
 from registry_core.store.postgres import EVENT_COLUMNS, Connection, Pool, recorded
 from registry_core.telemetry import DEAD_LETTERS
+
+UNDECODABLE = "undecodable"
+"""In place of the broker run where a record could not be decoded; its content is not in the letter."""
+
+JOBS = "jobs."
+"""And a service's name: in place of the topic in the letter of a job that failed for good; its record is the job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +25,7 @@ class DeadLetter:
     topic: str
     partition: int
     record: str
-    """The log index; of an inbound topic `<broker run>:<offset>`."""
+    """The log index; of an inbound topic `<broker run>:<offset>`; a job's id."""
     key: str | None
     value: bytes
     reason: str
@@ -41,13 +48,13 @@ async def put(connection: Connection, letter: DeadLetter) -> None:
     await connection.execute(
         """insert into work.dead_letters (consumer, topic, partition, record, key, headers, value, reason)
            values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing""",
-        letter.consumer, letter.topic, letter.partition, letter.record, letter.key and _storable(letter.key),
-        json.dumps({_storable(name): _storable(value) for name, value in letter.headers.items()}),
-        letter.value, _storable(letter.reason)[:4000],
+        letter.consumer, letter.topic, letter.partition, letter.record, letter.key and storable(letter.key),
+        json.dumps({storable(name): storable(value) for name, value in letter.headers.items()}),
+        letter.value, storable(letter.reason)[:4000],
     )  # fmt: skip
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """PostgreSQL's text holds neither NUL nor lone surrogates; whoever wrote the record may have."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
@@ -68,14 +75,43 @@ def _letter(row: Any) -> DeadLetter:
     return DeadLetter(**{**dict(row), "headers": json.loads(row["headers"])})
 
 
-async def request_replay(pool: Pool, letter: int) -> bool:
-    """Ask the letter's own consumer to handle it again. False when it is not open, or no event of the log's."""
-    status = await pool.execute(
-        """update work.dead_letters set state = 'replaying'
-            where id = $1 and state = 'open' and (topic not like 'registry.%' or record ~ '^[0-9]+$')""",
-        letter,
+async def put_job(connection: Connection, letter: DeadLetter) -> None:
+    """Keep the letter of a failed job; after a replay in vain its own letter is open again."""
+    replayed = await connection.fetchval(
+        "select id from work.dead_letters where topic = $1 and record = $2 and state = 'replaying'",
+        letter.topic, letter.record,
+    )  # fmt: skip
+    if replayed is None:
+        await put(connection, letter)
+    else:
+        DEAD_LETTERS.labels(letter.consumer).inc()
+        await reopen(connection, replayed, letter.reason)
+
+
+async def mark_job_replayed(connection: Connection, job: UUID) -> None:
+    """The job is done: so is its letter, if it has one."""
+    await connection.execute(
+        """update work.dead_letters set state = 'replayed'
+            where record = $1 and topic like 'jobs.%' and state = 'replaying'""",
+        str(job),
     )
-    return str(status) == "UPDATE 1"
+
+
+async def request_replay(pool: Pool, letter: int) -> bool:
+    """Ask the letter's own consumer to handle it again; a job waits anew, with all its attempts.
+
+    False when it is not open, or its content is unknown.
+    """
+    status = await pool.execute(
+        """with letter as (update work.dead_letters set state = 'replaying'
+            where id = $1 and state = 'open' and (topic not like 'registry.%' or record ~ '^[0-9]+$')
+              and record not like $2 || ':%' returning topic, record),
+           job as (update work.jobs j set state = 'waiting', attempts = 0, failures = 0, run_at = now()
+             from letter where letter.topic like 'jobs.%' and j.id::text = letter.record and j.state = 'failed')
+           select topic from letter""",
+        letter, UNDECODABLE,
+    )  # fmt: skip
+    return str(status) == "SELECT 1"
 
 
 async def replaying(connection: Connection, consumer: str) -> list[tuple[int, RecordedEvent]]:
@@ -95,7 +131,7 @@ async def replaying_inbound(connection: Connection, consumer: str) -> list[DeadL
     """Letters of inbound topics that wait to be handled again."""
     rows = await connection.fetch(
         """select * from work.dead_letters where consumer = $1 and state = 'replaying'
-              and topic not like 'registry.%' order by id""",
+              and topic not like 'registry.%' and topic not like 'jobs.%' order by id""",
         consumer,
     )
     return [_letter(row) for row in rows]
@@ -112,7 +148,7 @@ async def reopen(connection: Connection, letter: int, reason: str) -> None:
              select 1 from work.dead_letters o where o.id <> d.id and o.reason = $2
                 and (o.consumer, o.topic, o.partition, o.record) = (d.consumer, d.topic, d.partition, d.record))
              then d.reason else $2 end where id = $1""",
-        letter, _storable(reason)[:4000],
+        letter, storable(reason)[:4000],
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,6 +13,8 @@ import structlog
 
 from registry_core.clock import Clock
 from registry_core.handlers import Cause, Effect, Reader
+from registry_core.messaging import dead_letters
+from registry_core.messaging.dead_letters import DeadLetter
 from registry_core.messaging.unit_of_work import Commit, PoolReader, StaleReadError, UnitOfWork
 from registry_core.notifier import JOBS, Notifier
 from registry_core.store.postgres import TRANSIENT, Connection, Pool
@@ -22,7 +24,8 @@ from registry_core.telemetry import JOBS as FINISHED
 log = structlog.get_logger()
 
 LEASE_SECONDS = 10.0
-MAX_ATTEMPTS = 5
+MAX_FAILURES = 5
+"""By the job's own fault; what a dependency causes is tried again for as long as it lasts, every 30 s at last."""
 MAX_STALE_READS = 100
 
 _CLAIM = """
@@ -31,12 +34,12 @@ _CLAIM = """
                   where service = $1 and state = 'waiting' and run_at <= now()
                     and (lease_until is null or lease_until < now())
                   order by priority desc, run_at limit 1 for update skip locked)
-    returning id, kind, payload, attempts, origin"""
+    returning id, kind, payload, attempts, failures, origin"""
 _RENEW = "update work.jobs set lease_until = now() + make_interval(secs => $2) where lease = $1"
 _FINISH = "update work.jobs set state = 'done', lease = null, last_error = null where id = $1 and lease = $2"
 _POSTPONE = """
     update work.jobs set lease = null, lease_until = null, last_error = $3,
-           run_at = now() + make_interval(secs => $4), state = $5 where id = $1 and lease = $2"""
+           run_at = now() + make_interval(secs => $4), state = $5, failures = $6 where id = $1 and lease = $2"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,7 @@ class Job:
     kind: str
     payload: Mapping[str, Any]
     attempts: int
+    failures: int
     cause: Cause
 
 
@@ -95,7 +99,8 @@ class JobRunner:
             hopeless = isinstance(error, StaleReadError) and job.attempts >= MAX_STALE_READS
             await self._postpone(job, lease, error, failed=hopeless)
         except Exception as error:
-            await self._postpone(job, lease, error, failed=job.attempts >= MAX_ATTEMPTS)
+            job = replace(job, failures=job.failures + 1)
+            await self._postpone(job, lease, error, failed=job.failures >= MAX_FAILURES)
         finally:
             renewal.cancel()
             JOB_SECONDS.labels(self._service, job.kind).observe(time.monotonic() - started)
@@ -121,18 +126,33 @@ class JobRunner:
         FINISHED.labels(self._service, job.kind, "failed" if failed else "postponed").inc()
         soon, later = min(0.02 * job.attempts, 1.0), min(0.2 * 2 ** min(job.attempts, 10), 30.0)
         pause = soon if isinstance(error, StaleReadError) else later
-        await self._pool.execute(_POSTPONE, job.id, lease, repr(error)[:4000], pause, "failed" if failed else "waiting")
+        state = "failed" if failed else "waiting"
+        reason = dead_letters.storable(repr(error))[:4000]
+        async with self._pool.acquire() as connection, connection.transaction():
+            status = await connection.execute(_POSTPONE, job.id, lease, reason, pause, state, job.failures)
+            if failed and status == "UPDATE 1":
+                await dead_letters.put_job(connection, _letter(self._service, job, reason))
 
 
 def _finish(job: Job, lease: UUID) -> Commit:
     async def commit(connection: Connection) -> None:
         if await connection.execute(_FINISH, job.id, lease) != "UPDATE 1":
             raise LostLeaseError
+        await dead_letters.mark_job_replayed(connection, job.id)
 
     return commit
+
+
+def _letter(service: str, job: Job, reason: str) -> DeadLetter:
+    key = job.payload.get("ref")
+    return DeadLetter(
+        consumer=service, topic=f"{dead_letters.JOBS}{service}", partition=0, record=str(job.id),
+        key=key if isinstance(key, str) else None, headers={"kind": job.kind},
+        value=json.dumps(job.payload).encode(), reason=reason,
+    )  # fmt: skip
 
 
 def _job(row: Any) -> Job:
     origin = json.loads(row["origin"])
     cause = Cause(UUID(origin["id"]), UUID(origin["correlation_id"]), origin.get("traceparent"), seed=row["id"])
-    return Job(row["id"], row["kind"], json.loads(row["payload"]), row["attempts"], cause)
+    return Job(row["id"], row["kind"], json.loads(row["payload"]), row["attempts"], row["failures"], cause)

@@ -1,11 +1,10 @@
-"""FastStream at the edge: one batch subscriber for a service's registry topics, one for each inbound topic.
+"""FastStream at the edge: one subscriber for a service's registry topics, one for each inbound topic.
 
-Offsets are committed explicitly and only after the work, for partitions still assigned; they are hints (the watermark
-in PostgreSQL is the truth), so a refused commit is no error. See architecture.md, "Consumers", for the traps.
+What a record of a registry topic says is read from the log (the watermark in PostgreSQL is the truth). See
+architecture.md, "Consumers", for the traps.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,18 +12,20 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import ConsumerStoppedError, KafkaError
 from faststream import AckPolicy
-from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.kafka import KafkaBroker
 
 from registry_core.messaging import dead_letters, kafka
 from registry_core.messaging.consumer import Consumer, Partition
 from registry_core.messaging.dead_letters import DeadLetter
+from registry_core.messaging.follower import Follower, Records
 from registry_core.settings import Settings
 from registry_core.store.postgres import TRANSIENT, Pool
 
 log = structlog.get_logger()
 
+_FOREIGN = "not written by the relay: no ce_logindex; registry topics are read-only to everybody else"
 STUCK_SECONDS = 2.0
 """A partition that is behind and does not move for so long is taken by whoever sees it: the watermark allows one."""
 
@@ -83,16 +84,16 @@ class Transport:
                 await broker.start()
                 self._broker = broker
                 log.info("following Kafka", bootstrap=self._settings.kafka_bootstrap)
-                while True:
-                    await asyncio.sleep(1.0)
-                    await self._rewind_if_wiped()
-            except (KafkaError, *TRANSIENT) as error:
-                log.warning("no Kafka, trying again", reason=repr(error))
-                await asyncio.sleep(0.5)
+                await self._follow()
+            except* (KafkaError, ConsumerStoppedError, *TRANSIENT) as error:
+                log.warning("no Kafka, trying again", reason=repr(error.exceptions))
+            except* Exception:
+                log.exception("following Kafka failed, and is begun again")
             finally:
                 self._broker = None
                 with suppress(KafkaError, *TRANSIENT):
                     await broker.stop()
+            await asyncio.sleep(0.5)
 
     def _make_broker(self) -> KafkaBroker:
         profile = kafka.profile(self._settings)
@@ -103,51 +104,63 @@ class Transport:
             graceful_timeout=5.0,
             logger=None,
         )
-        groups: dict[str, tuple[list[str], Callable[..., Awaitable[None]]]] = {}
+        groups = {f"{self._service}.{topic}": [topic] for topic in self._inbound}
         if self._consumer and self._consumer.topics:
-            groups[self._service] = (self._consumer.topics, self._on_registry_batch)
-        for topic in self._inbound:
-            groups[f"{self._service}.{topic}"] = ([topic], self._on_inbound_batch)
-        for group, (topics, handler) in groups.items():
+            groups[self._service] = self._consumer.topics
+        for group, topics in groups.items():
             broker.subscriber(
                 *topics,
                 group_id=f"hallmark.{group}",
-                batch=True,
-                max_records=500,
-                batch_timeout_ms=200,
                 ack_policy=AckPolicy.MANUAL,
                 auto_offset_reset="earliest",
-                decoder=_undecoded,
                 fetch_max_wait_ms=profile.fetch_max_wait_ms,
                 session_timeout_ms=profile.session_timeout_ms,
                 heartbeat_interval_ms=profile.heartbeat_interval_ms,
                 rebalance_timeout_ms=profile.rebalance_timeout_ms,
-            )(handler)
+            )
         return broker
 
-    async def _on_registry_batch(self, _: Any, message: KafkaMessage) -> None:
+    async def _follow(self) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for consumer in self._kafka_consumers():
+                tasks.create_task(Follower(consumer, self._handle, self._pass_over).run())
+            while True:
+                await asyncio.sleep(1.0)
+                await self._rewind_if_wiped()
+
+    async def _handle(self, tp: TopicPartition, records: Records) -> None:
+        handle = self._on_inbound_records if tp.topic in self._inbound else self._on_registry_records
+        await handle(tp, records)
+
+    async def _pass_over(self, tp: TopicPartition, offset: int, error: Exception) -> None:
+        """Its content stays in Kafka, for as long as the topic keeps it: the client cannot read it."""
+        record = InboundRecord(tp.topic, tp.partition, f"{dead_letters.UNDECODABLE}:{offset}", None, {}, b"")
+        await _patiently(lambda: self._reject(Rejection(record, f"undecodable record: {error!r}")))
+
+    async def _on_registry_records(self, tp: TopicPartition, records: Records) -> None:
         """The records only wake us: what they say is read from the log."""
         assert self._consumer is not None
-        batches = _by_partition(message.raw_message)
-        for tp, records in batches.items():
-            for record in records:
-                await _patiently(lambda record=record: self._set_aside_if_foreign(record))  # type: ignore[misc]  # mypy cannot type a lambda's default
-            await _patiently(lambda tp=tp: self._consumer.advance((tp.topic, tp.partition)))  # type: ignore[misc]  # mypy cannot type a lambda's default
-        await _commit(message.consumer, batches)
+        consumer = self._consumer
+        for record in await self._readable(records):
+            if not _is_the_relays(record):
+                await _patiently(lambda record=record: self._reject(Rejection(record, _FOREIGN)))  # type: ignore[misc]  # mypy cannot type a lambda's default
+        await _patiently(lambda: consumer.advance((tp.topic, tp.partition)))
 
-    async def _set_aside_if_foreign(self, record: ConsumerRecord[bytes, bytes]) -> None:
-        """A record that the relay did not write is kept for whoever wants to know; it has no other effect."""
-        headers = _headers(record)
-        if headers.get("ce_logindex", "").isdecimal() and headers.get("ce_source") == "urn:hallmark:registry":
-            return
-        reason = "not written by the relay: no ce_logindex; registry topics are read-only to everybody else"
-        await self._reject(Rejection(_inbound(record), reason))
+    async def _on_inbound_records(self, tp: TopicPartition, records: Records) -> None:
+        readable = await self._readable(records)
+        await _patiently(lambda: self._accept(tp.topic, readable))
 
-    async def _on_inbound_batch(self, _: Any, message: KafkaMessage) -> None:
-        batches = _by_partition(message.raw_message)
-        for tp, records in batches.items():
-            await _patiently(lambda tp=tp, records=records: self._accept(tp.topic, [_inbound(r) for r in records]))  # type: ignore[misc]  # mypy cannot type a lambda's default
-        await _commit(message.consumer, batches)
+    async def _readable(self, records: Records) -> list[InboundRecord]:
+        """A record that no InboundRecord can be made of is set aside alone."""
+        readable: list[InboundRecord] = []
+        for record in records:
+            try:
+                readable.append(_inbound(record))
+            except Exception as error:
+                bare = InboundRecord(record.topic, record.partition, _name(record), None, {}, record.value or b"")
+                rejection = Rejection(bare, f"unfit record: {error!r}")
+                await _patiently(lambda rejection=rejection: self._reject(rejection))  # type: ignore[misc]  # mypy cannot type a lambda's default
+        return readable
 
     async def _accept(self, topic: str, records: Sequence[InboundRecord]) -> None:
         for rejection in await self._rejections(topic, records):
@@ -234,28 +247,25 @@ class Transport:
                     await dead_letters.mark_replayed(connection, letter.id)
 
 
-async def _undecoded(message: Any) -> Any:
-    return message.body
-
-
-def _by_partition(
-    records: Sequence[ConsumerRecord[bytes, bytes]],
-) -> dict[TopicPartition, list[ConsumerRecord[bytes, bytes]]]:
-    found: defaultdict[TopicPartition, list[ConsumerRecord[bytes, bytes]]] = defaultdict(list)
-    for record in records:
-        found[TopicPartition(record.topic, record.partition)].append(record)
-    return dict(found)
+def _is_the_relays(record: InboundRecord) -> bool:
+    headers = record.headers
+    return headers.get("ce_logindex", "").isdecimal() and headers.get("ce_source") == "urn:hallmark:registry"
 
 
 def _headers(record: ConsumerRecord[bytes, bytes]) -> dict[str, str]:
-    return {name: value.decode("utf-8", "replace") for name, value in record.headers}
+    """Of text that is no UTF-8 the readable part. A value may be null in Kafka, which aiokafka's types leave out."""
+    return {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+
+
+def _name(record: ConsumerRecord[bytes, bytes]) -> str:
+    return f"{record.timestamp}:{record.offset}"  # a wiped broker counts its offsets anew
 
 
 def _inbound(record: ConsumerRecord[bytes, bytes]) -> InboundRecord:
     return InboundRecord(
         topic=record.topic,
         partition=record.partition,
-        record=f"{record.timestamp}:{record.offset}",  # a wiped broker counts its offsets anew
+        record=_name(record),
         key=record.key.decode("utf-8", "replace") if record.key else None,
         headers=_headers(record),
         value=record.value or b"",
@@ -272,10 +282,3 @@ async def _patiently(work: Callable[[], Awaitable[None]]) -> None:
             log.warning("waiting for a dependency", reason=repr(error), pause=pause)
             await asyncio.sleep(pause)
             pause = min(pause * 2, 5.0)
-
-
-async def _commit(consumer: Any, batches: Mapping[TopicPartition, list[ConsumerRecord[bytes, bytes]]]) -> None:
-    done = {tp: records[-1].offset + 1 for tp, records in batches.items() if tp in consumer.assignment()}
-    with suppress(KafkaError):
-        if done:
-            await consumer.commit(done)

@@ -42,8 +42,8 @@ async def replay_letter(letter: int, platform: Platform) -> dict[str, Any]:
         raise not_found(f"dead letter {letter}", "list them with `hallmark dead-letters list`")
     if not await dead_letters.request_replay(platform.pool, letter):
         raise conflict(
-            f"dead letter {letter} is not open, or is a record that the relay did not write",
-            "only open letters of inbound topics and of the log's own events can be replayed",
+            f"dead letter {letter} is not open, or is a record that the relay did not write or nobody could decode",
+            "only open letters of inbound topics, of failed jobs and of the log's own events can be replayed",
         )
     return {"id": letter, "state": "replaying"}
 

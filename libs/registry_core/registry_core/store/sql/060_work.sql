@@ -25,6 +25,8 @@ create table if not exists work.jobs (
   last_error  text,
   origin      jsonb not null
 );
+-- Attempts that failed by the job's own fault; `attempts` counts kills and missing dependencies, too.
+alter table work.jobs add column if not exists failures integer not null default 0;
 create index if not exists jobs_waiting on work.jobs (service, priority desc, run_at) where state = 'waiting';
 
 create table if not exists work.dead_letters (
