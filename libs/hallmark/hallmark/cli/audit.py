@@ -1,5 +1,6 @@
 """`hallmark audit show|export|pack|verify|key|checkpoint`."""
 
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +12,8 @@ from hallmark.cli.base import Json, Ref
 
 if TYPE_CHECKING:
     from registry_core.proofs.pack import Report
+
+_LARGE = 50_000_000  # bytes: below, other processes take longer to start than they save
 
 
 def add_to(app: typer.Typer) -> None:
@@ -78,8 +81,10 @@ def verify(
     from registry_core.proofs.pack import verify_pack  # noqa: PLC0415 - only when needed
 
     note = held.read_text(errors="replace") if held else None
-    with path.open("rb") as stream, output.progress("verifying", path.stat().st_size) as count:
-        report = verify_pack(stream, keys or (), note, count)
+    size = path.stat().st_size
+    processes = (os.cpu_count() or 1) if size >= _LARGE else 1
+    with path.open("rb") as stream, output.progress("verifying", size) as count:
+        report = verify_pack(stream, keys or (), note, count, processes)
     if keep and report.ok and report.checkpoint:
         keep.write_text(report.checkpoint)
     output.show({"ok": report.ok, **asdict(report)}, lambda: _report(report))

@@ -6,6 +6,7 @@ from typing import Protocol
 from registry_core.proofs.merkle import ProofError, TreeHead, leaf_hash, verify_inclusion
 from registry_core.proofs.note import Checkpoint
 from registry_core.proofs.pack.lines import EventItem
+from registry_core.proofs.plain_event import Run
 
 _BATCH = 4096
 
@@ -13,6 +14,10 @@ _BATCH = 4096
 class EventOrder(Protocol):
     broken: bool
     """Something before is damaged or missing, so that what depends on it can no longer be compared."""
+
+    def run(self, run: Run) -> bool:
+        """Take many events at once, where nothing about them has to be said; False: take them singly."""
+        ...
 
     def event(self, item: EventItem, index: int) -> Iterator[str]: ...
     def checkpoint(self, checkpoint: Checkpoint) -> Iterator[str]: ...
@@ -26,6 +31,17 @@ class WholeLog:
         self.broken = False
         self._held, self._next, self._covered = held, 0, -1
         self._tree, self._leaves = TreeHead(), list[bytes]()
+
+    def run(self, run: Run) -> bool:
+        stop = run.first_index + len(run.leaf_hashes)
+        held_inside = self._held is not None and run.first_index <= self._held.size <= stop
+        if self.broken or run.first_index != self._next or held_inside:
+            return False
+        self._next = stop
+        self._leaves += run.leaf_hashes
+        if len(self._leaves) >= _BATCH:
+            self._grow()
+        return True
 
     def event(self, item: EventItem, index: int) -> Iterator[str]:
         if item.proof is not None:
@@ -78,6 +94,10 @@ class ProvenEvents:
         self.broken = False
         self._held, self._next = held, 0
         self._checkpoint: Checkpoint | None = None
+
+    def run(self, run: Run) -> bool:
+        del run  # each event has a proof of its own
+        return False
 
     def event(self, item: EventItem, index: int) -> Iterator[str]:
         if index < self._next:
