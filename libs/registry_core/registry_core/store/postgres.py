@@ -21,6 +21,8 @@ else:
     Pool = asyncpg.Pool
     Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
 
+_LINGER = 0.01
+"""Seconds that the connection of the last flush is kept: to give it back and get it again takes two round trips."""
 Result = Appended | Conflict
 _Waiting = tuple[Append, asyncio.Future[Result]]
 
@@ -141,28 +143,48 @@ class PostgresEventStore:
         self._pool = pool
         self.on_append = on_append
         self._queue: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
         self._flusher: asyncio.Task[None] | None = None
+        self._connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
 
     async def append(self, *appends: Append) -> list[Result]:
         loop = asyncio.get_running_loop()
         waiting = [(append, loop.create_future()) for append in appends]
         self._queue.extend(waiting)
+        self._arrived.set()
         if self._flusher is None or self._flusher.done():
             self._flusher = asyncio.create_task(self._flush_all())
+        if len(waiting) == 1:
+            return [await waiting[0][1]]
         return list(await asyncio.gather(*(future for _, future in waiting)))
 
     async def _flush_all(self) -> None:
         while self._queue:
-            batch = self._take()
             try:
-                await self._flush_through_failures(batch)
-                self.on_append()
-            except BaseException as error:  # every waiting caller learns what happened
-                for _, future in batch:
-                    if not future.done():
-                        future.set_exception(error if isinstance(error, Exception) else ConnectionError("shut down"))
-                if not isinstance(error, Exception):
-                    raise
+                while self._queue or await self._more_comes():
+                    await self._flush_queued()
+            finally:
+                await self._give_back()
+
+    async def _more_comes(self) -> bool:
+        """Wait a little before the connection is given back: busy writers are just about to append again."""
+        self._arrived.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER):
+                await self._arrived.wait()
+        return bool(self._queue)
+
+    async def _flush_queued(self) -> None:
+        batch = self._take()
+        try:
+            await self._flush_through_failures(batch)
+            self.on_append()
+        except BaseException as error:  # every waiting caller learns what happened
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(error if isinstance(error, Exception) else ConnectionError("shut down"))
+            if not isinstance(error, Exception):
+                raise
 
     def _take(self) -> list[_Waiting]:
         """The whole queue, but a stream named twice waits for the next flush: append_batch wants distinct streams."""
@@ -180,17 +202,24 @@ class PostgresEventStore:
             try:
                 return await self._flush(batch)
             except TRANSIENT:
+                await self._give_back()
                 batch = [(append, future) for append, future in batch if not future.done()]
                 await asyncio.sleep(pause)
         return await self._flush(batch)
 
+    async def _give_back(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection:
+            await self._pool.release(connection)
+
     async def _flush(self, batch: list[_Waiting]) -> None:
-        async with self._pool.acquire() as connection:
-            try:
-                results = await append_batch(connection, [append for append, _ in batch])
-            except (asyncpg.UniqueViolationError, asyncpg.DataError, EventTooLargeError):
-                await self._flush_singly(connection, batch)
-                return
+        if self._connection is None:
+            self._connection = await self._pool.acquire()
+        try:
+            results = await append_batch(self._connection, [append for append, _ in batch])
+        except (asyncpg.UniqueViolationError, asyncpg.DataError, EventTooLargeError):
+            await self._flush_singly(self._connection, batch)
+            return
         for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
                 future.set_result(result)

@@ -26,7 +26,9 @@ log = structlog.get_logger()
 BATCH = 5000
 BUSY_POLL, IDLE_POLL = 0.005, 0.05
 """Seconds between passes without a hint: another process's appends are sealed this late at worst."""
-_LEAF = slice(3, None)
+CROWD, GATHER = 16, 0.005
+"""After a pass of so many events the next one waits these seconds: many small passes would slow the writers down."""
+_LEAF = slice(4, None)
 """Columns of log.unsealed that make the leaf, in the order of `leaf_parts`."""
 
 
@@ -65,7 +67,9 @@ class Sealer:
                 sealed = 0
                 await asyncio.sleep(0.2)
             idle = 0 if sealed else idle + 1
-            if not sealed:
+            if CROWD <= sealed < BATCH:
+                await asyncio.sleep(GATHER)
+            elif not sealed:
                 await self._pause(BUSY_POLL if idle < 200 else IDLE_POLL)
 
     async def _prepare(self) -> bool:
@@ -95,7 +99,7 @@ class Sealer:
         if not rows:
             UNSEALED.set(0)
             return 0
-        first = await connection.fetchval("select next_index from log.sealer_state")
+        first = rows[0]["first_index"]
         if self._tip is None or self._tip.head.size != first:
             self._tip = await _load_tip(connection, first)
         tip, arguments = self._next(self._tip, rows)

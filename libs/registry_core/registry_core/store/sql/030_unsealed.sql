@@ -12,7 +12,7 @@
 -- The planner cannot know how few rows a range of transaction ids has, and would read whole tables to join them.
 drop function if exists log.unsealed(integer);  -- its result once was another
 create function log.unsealed(p_limit integer)
-returns table (snapshot text, highest bigint, event_position bigint, stream_id text, version integer, event_id uuid,
+returns table (first_index bigint, snapshot text, highest bigint, event_position bigint, stream_id text, version integer, event_id uuid,
                type text, body_sha256 bytea, actor text, occurred_at timestamptz, recorded_at timestamptz,
                correlation_id uuid, causation_id uuid, traceparent text)
 language plpgsql volatile set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
@@ -30,14 +30,14 @@ begin
       u as materialized (
         select d.position from d where not exists (select 1 from log.sealed s where s.position = d.position)),
       part as materialized (select u.position from u order by u.position limit p_limit)
-      select pg_current_snapshot()::text, (select max(u.position) from u), e.position, e.stream_id, e.version,
+      select state.next_index, pg_current_snapshot()::text, (select max(u.position) from u), e.position, e.stream_id, e.version,
              e.event_id, e.type, e.body_sha256, e.actor, e.occurred_at, e.recorded_at, e.correlation_id,
              e.causation_id, e.traceparent
         from part join log.events e using (position)
        order by part.position;
   else
     return query
-      select state.backlog_snapshot::text, state.backlog_to, e.position, e.stream_id, e.version,
+      select state.next_index, state.backlog_snapshot::text, state.backlog_to, e.position, e.stream_id, e.version,
              e.event_id, e.type, e.body_sha256, e.actor, e.occurred_at, e.recorded_at, e.correlation_id,
              e.causation_id, e.traceparent
         from log.events e
