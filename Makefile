@@ -57,6 +57,10 @@ $(PEERS_INSTALLED): $(UV) bench/requirements.lock
 bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Every workload beside its reference; ARGS="seal verify" runs some, ARGS=--list tells them
 	@$(BIN)/python -m bench $(ARGS)
 
+.PHONY: bench-growth
+bench-growth: $(INSTALLED) $(PEERS_INSTALLED)  ## One log at 100 k, 1 M and 10 M events (takes long; ARGS="100000 1000000" for less)
+	@$(BIN)/python -m bench.growth $(ARGS)
+
 .PHONY: check
 check: $(INSTALLED)  ## Lint, format, compatibility of event schemas, types
 	$(BIN)/ruff check .
