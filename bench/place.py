@@ -63,6 +63,15 @@ class Place:
         finally:
             await connection.close()
 
+    async def drop_leftovers(self) -> None:
+        """The databases of a run that was killed."""
+        connection = await asyncpg.connect(self.server.admin_dsn)
+        try:
+            for row in await connection.fetch("select datname from pg_database where datname ~ '^b[0-9a-f]{12}$'"):
+                await connection.execute(f"drop database {row['datname']} with (force)")
+        finally:
+            await connection.close()
+
     async def checkpoint(self) -> None:
         """Have PostgreSQL write what is due, so that one side does not pay for the other's work."""
         await self._administer("checkpoint")
@@ -93,7 +102,9 @@ async def place(folder: Path) -> AsyncIterator[Place]:
     """Start the server; its data stays in bench/out, so that filled databases need not be made again."""
     OUT.mkdir(exist_ok=True)
     async with postgres(OUT / "postgres") as server:
-        yield Place(server, folder)
+        here = Place(server, folder)
+        await here.drop_leftovers()
+        yield here
 
 
 @asynccontextmanager

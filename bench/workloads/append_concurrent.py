@@ -18,7 +18,7 @@ from bench.workload import Sample, Sides, ratio_at_least, workload
 
 SECONDS = 3.0
 PGBENCH_CLIENTS = 32
-MADE_PER_SECOND = 40_000
+MADE_PER_SECOND = 20_000
 """Events made ahead, so that making them is not measured. A faster machine ends its rounds a little early."""
 
 
