@@ -10,7 +10,7 @@ from registry_core.objects import ObjectStorage
 from registry_core.proofs.note import Signer
 from registry_core.settings import Settings
 
-from bench.place import Database, pool_of
+from bench.place import Database, ledger_pool_of
 
 ORIGIN = "bench.hallmark.local/log"
 
@@ -18,7 +18,7 @@ ORIGIN = "bench.hallmark.local/log"
 async def export(database: Database, path: Path) -> Signer:
     """The whole log of a database as one file; the signer whose `vkey` verifies it."""
     signer = Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
-    async with pool_of(database) as pool:
+    async with ledger_pool_of(database) as pool:
         checkpointer = Checkpointer(pool, signer, ORIGIN, [], seconds=1)
         packer = Packer(pool, ObjectStorage.open(Settings(data_dir=path.parent)), signer, checkpointer.sign)
         with path.open("wb") as file:

@@ -10,7 +10,7 @@ from registry_core.store.postgres import Pool
 from registry_core.store.sealer import Sealer
 
 from bench.lives import Row, rows
-from bench.place import Database, Place, pool_of
+from bench.place import Database, Place, ledger_pool_of
 
 PARTITIONS = 4
 _BATCH = 50_000
@@ -56,6 +56,7 @@ async def filled(place: Place, count: int, told: Callable[[str], None] = lambda 
     connection = await asyncpg.connect(place.server.admin_dsn)
     try:
         if await connection.fetchval("select 1 from pg_database where datname = $1", database.name):
+            await schema.install(database.owner_dsn)  # it may have been made by an earlier build
             return database
         half = place.named(f"{database.name}_half")
         await connection.execute(f"drop database if exists {half.name} with (force)")
@@ -72,7 +73,7 @@ async def _fill_whole(database: Database, count: int, seed: int, told: Callable[
     await fill(database, rows(count, seed), lambda done: told(f"filling: {done:,} of {count:,} events"))
     await finish(database)
     told(f"sealing {count:,} events")
-    async with pool_of(database) as pool:
+    async with ledger_pool_of(database) as pool:
         await seal_all(pool)
     await finish(database)
 

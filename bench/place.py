@@ -23,11 +23,12 @@ SEED = 20261128
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database and its addresses: as superuser, and as the services connect."""
+    """A database and its addresses: as superuser, as the services connect, and as the ledger does."""
 
     name: str
     owner_dsn: str
     service_dsn: str
+    ledger_dsn: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class Place:
     def named(self, name: str) -> Database:
         """The addresses of a database there is."""
         dsn_of = self.server.dsn_of
-        return Database(name, dsn_of(name, role="postgres"), dsn_of(name, role="hallmark_service"))
+        roles = ("postgres", "hallmark_service", "hallmark_ledger")
+        return Database(name, *(dsn_of(name, role=role) for role in roles))
 
     async def _administer(self, statement: str) -> None:
         connection = await asyncpg.connect(self.server.admin_dsn)
@@ -111,4 +113,11 @@ async def place(folder: Path) -> AsyncIterator[Place]:
 async def pool_of(database: Database, size: int = 4) -> AsyncIterator[Pool]:
     """A pool as the services have it."""
     async with asyncpg.create_pool(database.service_dsn, min_size=1, max_size=size) as pool:
+        yield pool
+
+
+@asynccontextmanager
+async def ledger_pool_of(database: Database) -> AsyncIterator[Pool]:
+    """A pool as the ledger has it, which alone may seal and keep checkpoints."""
+    async with asyncpg.create_pool(database.ledger_dsn, min_size=1, max_size=4) as pool:
         yield pool

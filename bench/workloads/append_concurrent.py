@@ -12,7 +12,7 @@ from registry_core.store.sealer import Sealer
 
 from bench.lives import LIFE, life, new_event
 from bench.pgbench import inserts_per_second, make_plain_table
-from bench.place import Place, pool_of
+from bench.place import Place, ledger_pool_of, pool_of
 from bench.timing import for_seconds
 from bench.workload import Sample, Sides, ratio_at_least, workload
 
@@ -57,9 +57,9 @@ async def append_concurrent_512(place: Place) -> AsyncIterator[Sides]:
 @asynccontextmanager
 async def _beside_pgbench(place: Place, writers: int, *, sealing: bool) -> AsyncIterator[Sides]:
     lives_each = int(MADE_PER_SECOND * SECONDS) // (writers * len(LIFE)) + 1
-    async with place.database() as database, pool_of(database) as pool:
+    async with place.database() as database, pool_of(database) as pool, ledger_pool_of(database) as ledger_pool:
         await make_plain_table(database)
-        sealer = Sealer(pool, partitions=4)
+        sealer = Sealer(ledger_pool, partitions=4)
         store = PostgresEventStore(pool, sealer.wake if sealing else lambda: None)
         random, beginnings, turns = Random(place.seed), count(step=writers * lives_each), count()
 

@@ -7,7 +7,7 @@ import asyncpg
 
 from bench.filling import fill, seal_all
 from bench.lives import LIFE, rows
-from bench.place import Database, Place, pool_of
+from bench.place import Database, Place, ledger_pool_of
 from bench.timing import timed
 from bench.workload import Sample, Sides, ratio_at_least, workload
 
@@ -21,7 +21,7 @@ _ROWS = """select position, stream_id, version, event_id, type, body_sha256, act
 @workload("seal", "events/s", ratio_at_least(0.4))
 async def seal(place: Place) -> AsyncIterator[Sides]:
     """Sealing 70,000 new events, leaves and tiles included; a cursor over the columns that the sealer needs."""
-    async with place.database() as database, pool_of(database) as pool:
+    async with place.database() as database, ledger_pool_of(database) as pool:
         rounds = count()
 
         async def ours() -> Sample:
