@@ -56,6 +56,7 @@ async def filled(place: Place, count: int, told: Callable[[str], None] = lambda 
     connection = await asyncpg.connect(place.server.admin_dsn)
     try:
         if await connection.fetchval("select 1 from pg_database where datname = $1", database.name):
+            await schema.install(database.owner_dsn)  # it may have been made by an earlier build
             return database
         half = place.named(f"{database.name}_half")
         await connection.execute(f"drop database if exists {half.name} with (force)")

@@ -27,7 +27,7 @@ from rich.console import Console
 from bench import report
 from bench.filling import fill, finish, seal_all
 from bench.lives import Row, rows
-from bench.place import OUT, PEERS, Database, Place, place, pool_of, run_program
+from bench.place import OUT, PEERS, Database, Place, ledger_pool_of, place, pool_of, run_program
 from bench.timing import for_seconds
 from bench.workload import Sample
 from bench.workloads.append_concurrent import Writer
@@ -87,7 +87,7 @@ async def _grow(sizes: Sequence[int]) -> list[Point]:
 async def _fill(database: Database, made: Iterator[Row]) -> tuple[float, float]:
     """(filled, sealed) per second."""
     filling, sealing, done = 0.0, 0.0, 0
-    async with pool_of(database) as pool:
+    async with ledger_pool_of(database) as pool:
         while True:
             before = perf_counter()
             written = await fill(database, islice(made, _STEP))
