@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from random import Random
 from statistics import quantiles
 from time import perf_counter
@@ -53,7 +52,7 @@ class Subscriber:
 @workload("visible", "ms, p99", ratio_at_most(10), p99_at_most(25))
 async def visible(place: Place) -> AsyncIterator[Sides]:
     """Append to row at an SSE client of the HTTP server, 500 events/s; the same append to its acknowledgement."""
-    async with place.database() as database, _served(database, place.folder) as (platform, url, token):
+    async with place.database() as database, _served(place, database) as (platform, url, token):
         events = _endless(place.seed)
 
         async def ours() -> Sample:
@@ -66,11 +65,12 @@ async def visible(place: Place) -> AsyncIterator[Sides]:
 
 
 @asynccontextmanager
-async def _served(database: Database, folder: Path) -> AsyncIterator[tuple[Platform, str, str]]:
+async def _served(place: Place, database: Database) -> AsyncIterator[tuple[Platform, str, str]]:
     """Ledger, console and their HTTP in this process, as `hallmark up` runs them."""
     settings = Settings(
-        port=0, data_dir=folder / "visible", postgres_dsn=database.service_dsn, postgres_owner_dsn=database.owner_dsn,
-        log_level="warning",
+        port=0, data_dir=place.folder / "visible", log_level="warning",
+        postgres_dsn=database.service_dsn, postgres_owner_dsn=database.owner_dsn,
+        postgres_ledger_dsn=place.server.dsn_of(database.name, role="hallmark_ledger"),
     )  # fmt: skip
     started: asyncio.Future[tuple[Platform, int]] = asyncio.get_running_loop().create_future()
     stop = asyncio.Event()
