@@ -102,6 +102,7 @@ class Version:
     stored: Mapping[str, str] = field(default_factory=dict)
     """Storage URI by file name, for files whose digest was verified while they came in."""
     uploaded_by: frozenset[str] = frozenset()
+    amended_by: frozenset[str] = frozenset()
     evidence: tuple[EvidenceAttached, ...] = ()
     scans: Mapping[str, ArtifactScanned] = field(default_factory=dict)
     """Newest scan by file name."""
@@ -121,8 +122,12 @@ class Version:
     deployments: tuple[DeploymentProvisioned, ...] = ()
 
     def evolve(self, event: RecordedEvent) -> "Version":
-        uploaded_by = self.uploaded_by | {event.actor} if event.model is ArtifactStored else self.uploaded_by
-        return replace(_evolve(self, event.data, event.recorded_at), version=event.version, uploaded_by=uploaded_by)
+        evolved = replace(_evolve(self, event.data, event.recorded_at), version=event.version)
+        if event.model is ArtifactStored:
+            return replace(evolved, uploaded_by=self.uploaded_by | {event.actor})
+        if event.model is MetadataAmended:
+            return replace(evolved, amended_by=self.amended_by | {event.actor})
+        return evolved
 
     @property
     def exists(self) -> bool:

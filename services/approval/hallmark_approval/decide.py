@@ -33,7 +33,8 @@ from hallmark_approval.review import (
 def decide_audit(promotion: Promotion, evaluation: Evaluation, *, evidence_digests: Iterable[str]) -> list[Event]:
     """The audit's outcome: refused with what blocks, or open for review. Warnings and observations never refuse.
 
-    Also in review, after remediation. Raises `IllegalTransition`, and ValueError if the facts are of other content.
+    Also in review, after remediation; whoever was asked to review before is asked again, whatever changed since.
+    Raises `IllegalTransition`, and ValueError if the facts are of other content.
     """
     require_allowed(promotion, PolicyEvaluated)
     version = evaluation.facts.version
@@ -59,7 +60,7 @@ def _after_audit(promotion: Promotion, evaluation: Evaluation) -> Event:
     return ReviewOpened(
         promotion=promotion.id,
         ref=promotion.ref,
-        roles=evaluation.review_roles,
+        roles=tuple(dict.fromkeys((*promotion.roles, *evaluation.review_roles))),
         context=promotion.context,
         expedite=promotion.expedite,
     )

@@ -101,7 +101,12 @@ def _outcome(
 ) -> list[Event]:
     match data:
         case PromotionApproved():
-            return _approved(data) if _still_approvable(version, state, now) else _closed(data, "refused")
+            if _still_approvable(version, state, now):
+                return _approved(data)
+            return [
+                *_closed(data, "refused"),
+                *_back_to_draft(version, data.promotion, "a change overtook its approval"),
+            ]
         case PromotionRefused():
             return [*_closed(data, "refused"), *_back_to_draft(version, data.promotion, "the audit refused it")]
         case PromotionRejected(role=role):

@@ -1,39 +1,37 @@
 """From accounts to the persons behind them."""
 
 from collections.abc import Collection
-from typing import Final
 
 from registry_core.handlers import Reader, fold
-from registry_core.identity import Account, account_stream
+from registry_core.persons import TOPIC_ACCOUNTS, persons
+from registry_core.values import promotion_stream
 from registry_core.version import Version
 
-from hallmark_approval.promotion import Promotion
+from hallmark_approval.process import PromotionStream
 from hallmark_approval.review import Parties
 
-TOPIC_ACCOUNTS: Final = "kafka:"
-"""Accounts of inbound topics, behind which no person is known."""
+
+async def parties(reader: Reader, version: Version, requested_by: Collection[str]) -> Parties:
+    """Who had a hand in the version and in its promotions, which these accounts requested."""
+    accounts = {
+        "registered_by": {version.registered_by, *_stand_in(version)},
+        "requested_by": set(requested_by),
+        "uploaded_by": version.uploaded_by,
+        "amended_by": version.amended_by,
+        "evidence_by": {item.attached_by for item in version.evidence},
+        "exception_by": {item.requested_by for item in version.exceptions.values()},
+        "granted_by": {item.granted_by for item in version.exceptions.values() if item.granted_by},
+    }
+    known = await persons(reader, set().union(*accounts.values()))
+    return Parties(**{part: {known[account] for account in by} for part, by in accounts.items()})
 
 
-async def persons(reader: Reader, accounts: Collection[str]) -> dict[str, str]:
-    """The person behind each account, in one read. An account that nobody created is its own person."""
-    names = sorted(set(accounts))
-    streams = await reader.read(*[account_stream(name) for name in names]) if names else []
-    return {name: fold(Account(), events).person or name for name, events in zip(names, streams, strict=True)}
-
-
-async def parties(reader: Reader, version: Version, promotion: Promotion) -> Parties:
-    """Who had a hand in what is reviewed."""
-    evidence = {item.attached_by for item in version.evidence}
-    exceptions = {item.requested_by for item in version.exceptions.values()}
-    registrants = {version.registered_by, *_stand_in(version)}
-    known = await persons(reader, {*registrants, promotion.requested_by, *evidence, *exceptions, *version.uploaded_by})
-    return Parties(
-        registered_by=[known[account] for account in registrants],
-        requested_by=known[promotion.requested_by],
-        uploaded_by=[known[account] for account in version.uploaded_by],
-        evidence_by=[known[account] for account in evidence],
-        exception_by=[known[account] for account in exceptions],
-    )
+async def requesters(reader: Reader, version: Version) -> set[str]:
+    """The accounts that requested the version's open promotions."""
+    streams = [promotion_stream(promotion) for promotion in sorted(version.open_promotions)]
+    found = await reader.read(*streams) if streams else []
+    promotions = [fold(PromotionStream(), events).promotion for events in found]
+    return {promotion.requested_by for promotion in promotions if promotion}
 
 
 def _stand_in(version: Version) -> list[str]:

@@ -22,10 +22,11 @@ from registry_core.events.promotions import (
     ReviewRecorded,
     ReviewRefused,
 )
+from registry_core.persons import same_person
 from registry_core.values import UseContext
 
 from hallmark_approval.policy import GrantedException
-from hallmark_approval.review import Outcome, envelope_digest, same_person
+from hallmark_approval.review import Outcome, envelope_digest
 
 
 class Stage(StrEnum):
@@ -91,6 +92,7 @@ class Promotion:
     exceptions: tuple[GrantedException, ...] = ()
     """Those that the audit relied upon."""
     roles: tuple[str, ...] = ()
+    """Asked to review; another audit never asks fewer."""
     reviews: tuple[Review, ...] = ()
     """Since the last audit, in order."""
     expires_at: datetime | None = None
@@ -165,7 +167,6 @@ def _audited(state: Promotion, event: PolicyEvaluated) -> Promotion:
         passed=event.passed,
         evidence_digests=event.evidence_digests,
         exceptions=_relied_upon(event),
-        roles=(),
         reviews=(),
     )
 

@@ -1,12 +1,12 @@
 """Reviews: who may give one (four eyes over persons), what exactly is signed, and whether it was."""
 
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from registry_core.events.promotions import RuleResult
+from registry_core.persons import person_key, same_person
 from registry_core.proofs.canonical import canonical_json, from_base64, to_base64
 from registry_core.proofs.dsse import DsseError, verify
 from registry_core.values import UseContext, sha256_digest
@@ -32,24 +32,28 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parties:
-    """The persons (not accounts) who had a hand in what is reviewed, and so may not review it (mission E3)."""
+    """The persons (not accounts) who had a hand in a version, and so may not decide about it (mission E3)."""
 
     registered_by: Collection[str]
-    requested_by: str
+    requested_by: Collection[str]
     uploaded_by: Collection[str] = ()
+    amended_by: Collection[str] = ()
     evidence_by: Collection[str] = ()
     exception_by: Collection[str] = ()
+    granted_by: Collection[str] = ()
 
     def parts_of(self, person: str) -> tuple[str, ...]:
         """What this person did, in words; empty if nothing."""
         did = {
             "registered the version": self.registered_by,
-            "requested the promotion": (self.requested_by,),
+            "requested the promotion": self.requested_by,
             "uploaded files": self.uploaded_by,
+            "amended the metadata": self.amended_by,
             "produced evidence": self.evidence_by,
             "asked for an exception": self.exception_by,
+            "granted an exception": self.granted_by,
         }
-        return tuple(words for words, persons in did.items() if _key(person) in map(_key, persons))
+        return tuple(words for words, persons in did.items() if any(same_person(person, other) for other in persons))
 
 
 class EarlierReview(Protocol):
@@ -59,15 +63,6 @@ class EarlierReview(Protocol):
     def role(self) -> str: ...
     @property
     def person(self) -> str: ...
-
-
-def _key(person: str) -> str:
-    """Persons compare in Unicode's form NFKC, without case and outer spaces, so that no spelling makes two of one."""
-    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", person).casefold()).strip()
-
-
-def same_person(one: str, other: str) -> bool:
-    return _key(one) == _key(other)
 
 
 def may_review(
@@ -103,7 +98,7 @@ def _problem(
         )
     if needed not in reviewer.roles:
         return "review-role-held", f"{reviewer.account} does not hold {needed}", another
-    if not _key(reviewer.person):
+    if not person_key(reviewer.person):
         return "four-eyes", f"nobody knows who is behind {reviewer.account}", "have the account's person recorded"
     if did := parties.parts_of(reviewer.person):
         return "four-eyes", f"{reviewer.person} {' and '.join(did)}", another

@@ -1,6 +1,7 @@
 """HTTP of approval: promotions, reviews, exceptions, policies."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -13,6 +14,7 @@ from registry_core.events.promotions import PromotionRequested, ReviewRecorded, 
 from registry_core.handlers import load
 from registry_core.http import Caller
 from registry_core.http.moments import events_at, stated
+from registry_core.identity import Account, account_stream
 from registry_core.moments import Moment
 from registry_core.problems import Problem, conflict, forbidden, invalid, not_found
 from registry_core.proofs.canonical import to_base64
@@ -22,11 +24,11 @@ from registry_core.values import Name, Ref, Text, UseContext, Value, policy_stre
 from registry_core.version import Version
 
 from hallmark_approval.decide import decide_review
-from hallmark_approval.people import parties, persons
+from hallmark_approval.people import parties, requesters
 from hallmark_approval.policy import PackError, load_pack
 from hallmark_approval.process import ACTIVE_POLICY, PolicyStream, PromotionStream, what_changed
 from hallmark_approval.promotion import IllegalTransition, Promotion, Stage
-from hallmark_approval.review import REVIEW_TYPE, Identity, Outcome, Parties, review_statement, same_person
+from hallmark_approval.review import REVIEW_TYPE, Identity, Outcome, Parties, review_statement
 
 MAX_EXCEPTION = timedelta(days=90)
 Comment = Annotated[str, Field(max_length=4000)]
@@ -139,15 +141,15 @@ async def request_exception(ref: str, data: RequestException, caller: Caller) ->
 
 @post("/v1/versions/{ref:str}/exceptions/{exception:str}/grant", action="except:grant")
 async def grant_exception(ref: str, exception: str, caller: Caller) -> dict[str, Any]:
-    """A manager grants it; never the person who asked, nor the one who registered the version (mission E3)."""
+    """A manager grants it; never a person who had a part in the version or asked for its promotion (mission E3)."""
     version = await _version(caller, ref)
     asked = version.exceptions.get(exception)
     if asked is None:
         raise not_found(f"exception {exception[:80]} of {ref}", "request it first: `hallmark exception request`")
-    involved = {asked.requested_by, version.registered_by, *(item.attached_by for item in version.evidence)}
-    known = await persons(caller.platform.reader, involved)
-    if any(same_person(caller.account.person, person) for person in known.values()):
-        raise forbidden(f"{caller.name} had a hand in this version or asked for the exception", "ask another manager")
+    reader = caller.platform.reader
+    who = replace(await parties(reader, version, await requesters(reader, version)), granted_by=())
+    if did := who.parts_of(caller.account.person):
+        raise forbidden(f"{caller.account.person} {' and '.join(did)}", "ask another manager to grant it")
 
     def decide(state: Version) -> list[Event]:
         if state.exceptions[exception].granted_by:
@@ -221,12 +223,15 @@ def make_routes(signing_key: Ed25519PrivateKey) -> list[Any]:
         _, current = await _promotion(caller.platform, promotion)
         version = await _version(caller, current.ref)
         await _check_current(caller, promotion, version, data)
-        who = await parties(caller.platform.reader, version, current)
+        who = await parties(caller.platform.reader, version, [current.requested_by])
         valid_for = await _valid_for(caller.platform, current)
+        account = await load(caller.platform.reader, Account(), account_stream(caller.name))
 
         def decide(state: PromotionStream) -> list[Event]:
             assert state.promotion is not None
-            return _decide(state.promotion, data, caller, who, valid_for=valid_for, key=signing_key)
+            return _decide(
+                state.promotion, data, account, who, at=caller.platform.clock(), valid_for=valid_for, key=signing_key
+            )
 
         written = await caller.decide(promotion_stream(promotion), PromotionStream(), decide)
         await _raise_refusal(caller, promotion)
@@ -275,13 +280,14 @@ async def _valid_for(platform: Platform, promotion: Promotion) -> timedelta:
 def _decide(
     promotion: Promotion,
     data: HandInReview,
-    caller: Caller,
+    account: Account,
     who: Parties,
     *,
+    at: datetime,
     valid_for: timedelta,
     key: Ed25519PrivateKey,
 ) -> list[Event]:
-    account = caller.account
+    """`account` as its stream has it now: the one that authentication remembers may be a second old."""
     review = ReviewRecorded(
         promotion=promotion.id, ref=promotion.ref, role=data.role, reviewer=account.account, person=account.person,
         outcome=data.outcome, comment=data.comment, envelope=data.envelope,
@@ -295,7 +301,7 @@ def _decide(
             review_keys=keys,
             parties=who,
             valid_for=valid_for,
-            at=caller.platform.clock(),
+            at=at,
             signing_key=key,
         )
     except IllegalTransition as error:

@@ -4,19 +4,29 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hallmark_approval.handlers import audit_open_promotions, mark_outcome
+from hallmark_approval.handlers import audit_open_promotions, mark_candidate, mark_outcome
 from hallmark_approval.policy import baseline_pack, load_pack
 from hallmark_approval.process import PromotionStream, what_changed
 from hallmark_approval.promotion import Stage
 from registry_core.events import Event, RecordedEvent
 from registry_core.events.evidence import ArtifactScanned, EvidenceAttached
 from registry_core.events.governance import PolicyActivated
-from registry_core.events.lifecycle import VersionApproved
+from registry_core.events.lifecycle import VersionReturnedToDraft
 from registry_core.events.promotions import PromotionApproved, PromotionClosed, PromotionOpened, PromotionRequested
 from registry_core.events.versions import ArtifactStored, MetadataAmended, VersionRegistered
 from registry_core.handlers import Emit, load
 from registry_core.store.memory import MemoryEventStore
-from registry_core.values import EvidenceType, File, Metadata, RiskTier, UseContext, promotion_stream, sha256_digest
+from registry_core.values import (
+    EvidenceType,
+    File,
+    Metadata,
+    Mitigation,
+    RiskTier,
+    State,
+    UseContext,
+    promotion_stream,
+    sha256_digest,
+)
 from registry_core.version import Version
 from support import NOW, MemoryReader, record
 
@@ -28,6 +38,7 @@ METADATA = Metadata(
     owner="dana", backup_owner="mia", escalation="on-call", purpose="answers", allowed_uses=("support",),
     risk_tier=RiskTier.LOW,
 )  # fmt: skip
+MITIGATED = {"mitigations": (Mitigation(risk="wrong answers", control="a weekly sample"),)}
 RED_TEAM = EvidenceAttached(
     ref=REF, evidence_type=EvidenceType.RED_TEAM, digest=sha256_digest(b"broken"), media_type="text/plain", size=6,
     subject_digest=DIGEST, attached_by="eve",
@@ -112,6 +123,17 @@ async def test_a_change_under_the_reviewers_bars_approval_until_it_is_audited(
     assert state.reviews == ()
 
 
+async def test_a_lowered_risk_tier_does_not_lower_who_is_asked(in_review: Registry) -> None:
+    raised = MetadataAmended(ref=REF, metadata=METADATA.model_copy(update={"risk_tier": RiskTier.HIGH, **MITIGATED}))
+    await in_review.when(audit_open_promotions, await in_review.given(REF, raised))
+    lowered = MetadataAmended(ref=REF, metadata=METADATA)
+    assert await in_review.when(audit_open_promotions, await in_review.given(REF, lowered))
+    state = (await in_review.promotion()).promotion
+    assert state is not None
+    assert state.stage is Stage.IN_REVIEW
+    assert set(state.roles) == {"platform", "product", "security"}
+
+
 async def test_nobody_approves_while_a_check_is_under_way(in_review: Registry) -> None:
     sbom = RED_TEAM.model_copy(update={"evidence_type": EvidenceType.SBOM})
     await in_review.given(REF, sbom)
@@ -119,6 +141,8 @@ async def test_nobody_approves_while_a_check_is_under_way(in_review: Registry) -
 
 
 async def test_an_approval_that_a_change_overtook_takes_no_effect(in_review: Registry) -> None:
+    opened = (await in_review.store.read_streams([promotion_stream(PROMOTION)]))[promotion_stream(PROMOTION)][-1]
+    await in_review.when(mark_candidate, opened)
     await in_review.given(REF, RED_TEAM)
     approved = PromotionApproved(
         promotion=PROMOTION, ref=REF, digest=DIGEST, context=CONTEXT, environment="production",
@@ -126,5 +150,9 @@ async def test_an_approval_that_a_change_overtook_takes_no_effect(in_review: Reg
     )  # fmt: skip
     event = (await record(MemoryEventStore(), promotion_stream(PROMOTION), approved))[0]
     made = await in_review.when(mark_outcome, event)
-    assert not any(isinstance(item, VersionApproved) for item in made)
-    assert made == [PromotionClosed(ref=REF, promotion=PROMOTION, outcome="refused")]
+    cause = f"promotion {PROMOTION}: a change overtook its approval"
+    assert made == [
+        PromotionClosed(ref=REF, promotion=PROMOTION, outcome="refused"),
+        VersionReturnedToDraft(ref=REF, cause=cause),
+    ]
+    assert (await load(in_review.reader, Version(), REF)).state is State.DRAFT

@@ -29,7 +29,7 @@ from registry_core.events.promotions import (
 )
 from registry_core.proofs.dsse import sign
 from registry_core.proofs.keys import key_id
-from registry_core.values import UseContext
+from registry_core.values import RiskTier, UseContext
 
 MakeFacts = Callable[..., Facts]
 MakeException = Callable[..., GrantedException]
@@ -42,7 +42,7 @@ SIGNING = Ed25519PrivateKey.from_private_bytes(bytes(32))
 SIGNING_KEYS = {key_id(SIGNING.public_key()): SIGNING.public_key()}
 REVIEW_KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 REVIEW_KEYS = {key_id(REVIEW_KEY.public_key()): REVIEW_KEY.public_key()}
-PARTIES = Parties(registered_by=["Rita"], requested_by="Rita", evidence_by={"Eve"}, exception_by={"Xena"})
+PARTIES = Parties(registered_by=["Rita"], requested_by=["Rita"], evidence_by={"Eve"}, exception_by={"Xena"})
 REQUESTED = PromotionRequested(
     promotion="p-1",
     ref=REF,
@@ -159,6 +159,18 @@ def test_facts_of_other_content_decide_nothing(baseline: Pack, make_facts: MakeF
     other = make_facts("code")
     with pytest.raises(ValueError, match=r"the facts are of code:credit-risk@1\.0\.0"):
         decide_audit(fold([REQUESTED]), evaluate(baseline, other), evidence_digests=())
+
+
+@given(tiers=st.lists(st.sampled_from(list(RiskTier)), min_size=1, max_size=5))
+def test_another_audit_never_asks_for_fewer_roles(baseline: Pack, make_facts: MakeFacts, tiers: list[RiskTier]):
+    events: list[Event] = [REQUESTED]
+    for tier in tiers:
+        before = set(fold(events).roles)
+        evaluation = evaluate(baseline, make_facts(metadata={"risk_tier": tier}))
+        events += decide_audit(fold(events), evaluation, evidence_digests=EVIDENCE)
+        asked = fold(events).roles
+        assert set(asked) == before | set(evaluation.review_roles)
+        assert len(asked) == len(set(asked))
 
 
 # reviews

@@ -1,0 +1,27 @@
+"""The persons behind accounts, and when two of them are one (mission J2)."""
+
+import unicodedata
+from collections.abc import Collection
+from typing import Final
+
+from registry_core.handlers import Reader, fold
+from registry_core.identity import Account, account_stream
+
+TOPIC_ACCOUNTS: Final = "kafka:"
+"""Accounts of inbound topics begin so: they tell who may write to the topic, and no person is known behind them."""
+
+
+def person_key(person: str) -> str:
+    """Persons compare in Unicode's form NFKC, without case and outer spaces, so that no spelling makes two of one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", person).casefold()).strip()
+
+
+def same_person(one: str, other: str) -> bool:
+    return person_key(one) == person_key(other)
+
+
+async def persons(reader: Reader, accounts: Collection[str]) -> dict[str, str]:
+    """The person behind each account, in one read. An account that nobody created is its own person."""
+    names = sorted(set(accounts))
+    streams = await reader.read(*[account_stream(name) for name in names]) if names else []
+    return {name: fold(Account(), events).person or name for name, events in zip(names, streams, strict=True)}
