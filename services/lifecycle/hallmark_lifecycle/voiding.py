@@ -29,9 +29,9 @@ def cause_of(data: Event, before: Version) -> str | None:
         case MetadataAmended(metadata=metadata):
             changed = [name for name in DECIDED_ON if getattr(metadata, name) != getattr(before.metadata, name)]
             return f"amended: {', '.join(changed)}" if changed else None
-        case EvaluationAssessed(passed=False):
+        case EvaluationAssessed(passed=False, problem=None):  # with a problem, it says nothing about this version
             missed = ", ".join(result.metric for result in data.results if not result.passed)
-            return f"evaluation {data.suite} failed: {data.problem or missed}"
+            return f"evaluation {data.suite} failed: {missed}"
         case ArtifactScanned(verdict="malicious"):
             return f"{data.file} was found malicious by {data.scanner}"
         case DependencyChanged() if parse_ref(data.dependency).kind in RUNS_WITH:

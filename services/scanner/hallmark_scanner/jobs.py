@@ -103,7 +103,8 @@ class ScannerJobs:
         version = await load(reader, Version(), payload["ref"])
         outcome = verify_provenance(
             await self.objects.get(payload["digest"]),
-            subject_digests=[version.digest, *(file.digest for file in version.files)],
+            version_digest=version.digest,
+            files={file.name: file.digest for file in version.files},
             trusted=await index.trusted_keys(self.pool),
         )
         verified = ProvenanceVerified(

@@ -1,7 +1,7 @@
 """SLSA provenance v1 in an in-toto statement v1, signed as a DSSE envelope (slsa.dev/spec/v1.0/provenance)."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,8 @@ from registry_core.proofs.dsse import IN_TOTO, DsseError, VerifiedPayload, verif
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 MAX_BYTES = 16 * 1024 * 1024
+NAMED_FILES = 20
+"""Files named in a problem; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,12 @@ class _ProblemError(Exception):
 
 
 def verify_provenance(
-    envelope: bytes, *, subject_digests: Collection[str], trusted: Mapping[str, Ed25519PublicKey]
+    envelope: bytes, *, version_digest: str, files: Mapping[str, str], trusted: Mapping[str, Ed25519PublicKey]
 ) -> Provenance:
-    """Check a JSON envelope against a version's digests (`sha256:<hex>`, its own and its files') and trusted keys."""
+    """Check a JSON envelope against a version and trusted keys. `files`: digests (`sha256:<hex>`) by name.
+
+    It has to attest the version's own digest, or every one of its files: where one came from says nothing of the rest.
+    """
     try:
         signed = _verify_signature(envelope, trusted)
     except _ProblemError as problem:
@@ -44,7 +49,7 @@ def verify_provenance(
         statement = _parse(signed.payload, "the signed statement")
         predicate = _check_statement(statement)
         builder = _check_predicate(predicate)
-        _check_subject(statement, frozenset(subject_digests))
+        _check_subject(statement, version_digest, files)
     except _ProblemError as problem:
         return Provenance(verified=False, builder=builder, key_id=key_id, problem=str(problem))
     return Provenance(verified=True, builder=builder, key_id=key_id)
@@ -91,16 +96,23 @@ def _check_predicate(predicate: dict[str, Any]) -> str:
     return identity
 
 
-def _check_subject(statement: dict[str, Any], digests: frozenset[str]) -> None:
+def _check_subject(statement: dict[str, Any], version_digest: str, files: Mapping[str, str]) -> None:
     """By digest only; names of subjects mean nothing (in-toto Statement v1)."""
     subjects = _require(statement, "subject", list)
     for subject in subjects:
         if not isinstance(subject, dict) or not isinstance(subject.get("digest"), dict) or not subject["digest"]:
             raise _ProblemError("a subject has no digest; give each its sha256")
-    if not any(f"sha256:{subject['digest'].get('sha256')}" in digests for subject in subjects):
+    attested = {f"sha256:{subject['digest'].get('sha256')}" for subject in subjects}
+    missing = [name for name, digest in files.items() if digest not in attested]
+    if version_digest not in attested and (missing or not files):
         raise _ProblemError(
-            "no subject has the digest of this version or of one of its files; attest what was uploaded"
+            f"no subject has the digest of this version, nor of {_listed(missing)}; attest every file that was uploaded"
         )
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED_FILES} more" if len(names) > NAMED_FILES else ""
+    return ", ".join(names[:NAMED_FILES]) + more
 
 
 def _require(owner: dict[str, Any], field: str, kind: type) -> Any:

@@ -10,7 +10,7 @@ from hallmark_lifecycle.adapters.manifests import ManifestFolder
 from hallmark_lifecycle.handlers import PROVISION, Target, end_approvals, provisioning, set_clocks, start_provisioning
 from hallmark_lifecycle.manifest import Manifest
 from registry_core.events import Event
-from registry_core.events.evidence import ArtifactScanned, EvaluationAssessed
+from registry_core.events.evidence import ArtifactScanned, EvaluationAssessed, MetricResult
 from registry_core.events.lifecycle import (
     ApprovalVoided,
     DeploymentProvisioned,
@@ -41,7 +41,7 @@ from unit.lifecycle.histories import (
 SERVING = (registered(), stored(), approved(), deployed())
 FAILED = EvaluationAssessed(
     ref=REF, evidence_digest=DIGEST, suite="classifier-baseline", passed=False, evaluated_at=NOW, valid_days=90,
-    problem="no accuracy",
+    results=(MetricResult(metric="accuracy", value=0.4, threshold=0.6, direction="at_least", passed=False),),
 )  # fmt: skip
 MALICIOUS = ArtifactScanned(
     ref=REF, file="model.skops", digest=DIGEST, scanner="walker", verdict="malicious", read_completely=True
@@ -115,7 +115,8 @@ async def test_what_an_approval_rests_on_changes_and_it_is_void(cause: Event) ->
 @pytest.mark.parametrize(
     "event",
     [
-        FAILED.model_copy(update={"passed": True, "problem": None}),
+        FAILED.model_copy(update={"passed": True, "results": ()}),
+        FAILED.model_copy(update={"results": (), "problem": "/format: Field required"}),
         MALICIOUS.model_copy(update={"verdict": "review"}),
         changed("dataset:loans@1.0.0"),
         changed("model:base@1.0.0"),

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 import pytest
 from hallmark_lifecycle.voiding import cause_of
-from registry_core.events.evidence import EvidenceAttached
+from registry_core.events.evidence import EvaluationAssessed, EvidenceAttached, MetricResult
 from registry_core.events.versions import MetadataAmended
 from registry_core.values import EvidenceType, Metadata, RiskTier, sha256_digest
 from registry_core.version import Version
+from support import NOW
 
 REF = "model:m@1.0.0"
 METADATA = Metadata(owner="dana", licence="MIT", risk_tier=RiskTier.LOW, allowed_uses=("lending",))
@@ -33,6 +34,22 @@ def test_replacing_what_a_version_is_made_of_ends_its_approvals(kind: EvidenceTy
 
 def test_a_further_review_document_ends_none() -> None:
     assert cause_of(evidence(EvidenceType.REVIEW), before(EvidenceType.REVIEW)) is None
+
+
+def assessed(*results: MetricResult, problem: str | None = None) -> EvaluationAssessed:
+    return EvaluationAssessed(
+        ref=REF, evidence_digest=sha256_digest(b"x"), suite="classifier-baseline", passed=False, results=results,
+        evaluated_at=NOW, valid_days=90, problem=problem,
+    )  # fmt: skip
+
+
+def test_an_evaluation_below_its_threshold_ends_approvals() -> None:
+    missed = MetricResult(metric="accuracy", value=0.4, threshold=0.6, direction="at_least", passed=False)
+    assert cause_of(assessed(missed), before()) == "evaluation classifier-baseline failed: accuracy"
+
+
+def test_a_report_that_does_not_speak_of_the_version_ends_none() -> None:
+    assert cause_of(assessed(problem="/format: Field required"), before()) is None
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from registry_core.proofs.dsse import IN_TOTO, sign
 from registry_core.proofs.keys import key_id
+from registry_core.values import File, content_digest
 
 KEY, OTHER = Ed25519PrivateKey.from_private_bytes(b"k" * 32), Ed25519PrivateKey.from_private_bytes(b"o" * 32)
 TRUSTED = {key_id(KEY.public_key()): KEY.public_key()}
 DIGEST = "ab" * 32
+ONE_FILE = {"model.safetensors": DIGEST}
+MODEL = {"config.json": "01" * 32, "model.safetensors": DIGEST, "tokenizer.json": "02" * 32}
 BUILD = {"buildType": "https://example.org/build/v1", "externalParameters": {"source": "git+https://example.org/r"}}
 RUN = {"builder": {"id": "https://example.org/builder"}}
 
@@ -32,8 +35,15 @@ def envelope(document: object, key: Ed25519PrivateKey = KEY, payload_type: str =
     return sign(json.dumps(document).encode(), payload_type, key)
 
 
-def verify(signed: object, digests: tuple[str, ...] = (f"sha256:{DIGEST}",)) -> Provenance:
-    return verify_provenance(json.dumps(signed).encode(), subject_digests=digests, trusted=TRUSTED)
+def check(raw: bytes, files: dict[str, str] | None = None, trusted: Any = TRUSTED) -> Provenance:
+    """Against a version of these files, by digest in hex."""
+    named = [File(name=name, digest=f"sha256:{digest}") for name, digest in (files or ONE_FILE).items()]
+    digests = {file.name: file.digest for file in named}
+    return verify_provenance(raw, version_digest=content_digest(named), files=digests, trusted=trusted)
+
+
+def verify(signed: object, files: dict[str, str] | None = None) -> Provenance:
+    return check(json.dumps(signed).encode(), files)
 
 
 def test_signed_provenance_of_the_version_is_verified():
@@ -42,9 +52,32 @@ def test_signed_provenance_of_the_version_is_verified():
     )
 
 
-def test_one_of_several_subjects_may_be_a_file_of_the_version():
-    subjects = [{"name": "x", "digest": {"sha512": "00"}}, {"digest": {"sha256": DIGEST}}]
-    assert verify(envelope(statement(subject=subjects)), ("sha256:" + "00" * 32, f"sha256:{DIGEST}")).verified
+def attesting(*digests: str) -> dict[str, Any]:
+    subjects = [{"digest": {"sha256": digest}} for digest in digests]
+    return envelope(statement(subject=[{"name": "x", "digest": {"sha512": "00"}}, *subjects]))
+
+
+def test_a_statement_about_every_file_is_verified_whatever_else_it_attests():
+    assert verify(attesting("cd" * 32, *MODEL.values()), MODEL).verified
+
+
+def test_a_statement_about_the_content_digest_is_verified():
+    named = [File(name=name, digest=f"sha256:{digest}") for name, digest in MODEL.items()]
+    assert verify(attesting(content_digest(named).removeprefix("sha256:")), MODEL).verified
+
+
+@given(st.sets(st.sampled_from(sorted(MODEL)), max_size=len(MODEL) - 1))
+def test_a_statement_about_some_files_names_those_it_lacks(attested: set[str]):
+    outcome = verify(attesting("cd" * 32, *(MODEL[name] for name in attested)), MODEL)
+    assert not outcome.verified
+    lacking = [name for name in MODEL if name not in attested]
+    assert f"nor of {', '.join(lacking)}; attest every file" in str(outcome.problem)
+
+
+def test_a_long_list_of_files_lacking_is_cut():
+    many = {f"f{n}": f"{n:064x}" for n in range(1000)}
+    assert str(verify(attesting(DIGEST), many).problem).count("f") < 40
+    assert "and 980 more" in str(verify(attesting(DIGEST), many).problem)
 
 
 def test_the_name_of_a_subject_proves_nothing():
@@ -76,7 +109,7 @@ def test_a_changed_payload_type_is_refused():
 
 def test_without_trusted_keys_nothing_is_verified():
     raw = json.dumps(envelope(statement())).encode()
-    outcome = verify_provenance(raw, subject_digests=[f"sha256:{DIGEST}"], trusted={})
+    outcome = check(raw, trusted={})
     assert "no key is trusted" in str(outcome.problem)
 
 
@@ -104,7 +137,7 @@ def test_a_statement_that_is_no_slsa_provenance_is_refused(document: Any, said: 
 
 @given(st.binary(max_size=300))
 def test_no_envelope_makes_the_check_fail(raw: bytes):
-    assert not verify_provenance(raw, subject_digests=[f"sha256:{DIGEST}"], trusted=TRUSTED).verified
+    assert not check(raw).verified
 
 
 @given(st.data())
