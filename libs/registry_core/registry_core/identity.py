@@ -19,6 +19,7 @@ from registry_core.events.governance import (
 ACTIONS: Final[dict[str, frozenset[str]]] = {
     "read": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
     "register": frozenset({"contributor", "admin"}),
+    "amend": frozenset({"contributor", "manager", "admin"}),
     "promote": frozenset({"contributor", "manager", "admin"}),
     "review": frozenset({"reviewer"}),
     "except:request": frozenset({"contributor", "manager"}),
@@ -32,7 +33,9 @@ ACTIONS: Final[dict[str, frozenset[str]]] = {
     "identity": frozenset({"admin"}),
     "admit": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
 }
-"""Who may do what; an action or role not named here is refused. `reviewer` stands for every `reviewer:<role>`."""
+"""Who may do what; an action or role not named here is refused. `reviewer` stands for every `reviewer:<role>`.
+
+`amend` is to write to a version, and further for those alone who answer for it, or managers."""
 
 
 def account_stream(account: str) -> str:

@@ -73,20 +73,24 @@ class ObjectStorage:
             return True
         return False
 
-    async def put_stream(self, digest: str, chunks: AsyncIterable[bytes], limit: int) -> int:
-        """Store a stream whose digest is known beforehand; its size. Nothing stays behind when the digest is wrong.
+    async def put_stream(
+        self, digest: str, chunks: AsyncIterable[bytes], limit: int, *, size: int | None = None
+    ) -> int:
+        """Store a stream whose digest (and `size`) is known beforehand; its size. Nothing wrong stays behind.
 
-        Memory stays constant. Raises Problem 413 above `limit` bytes, 422 when the content has another digest.
+        Read to its end also where the object is there already: whoever sends it shows that they have it. Memory stays
+        constant. Raises Problem 413 above `limit` bytes, 422 when the content has another digest or size.
         """
-        incoming = f"incoming/{uuid4()}"
         seen = _Checked(chunks, limit)
+        if await self.has(digest):
+            async for _ in seen:
+                pass
+            seen.check(digest, size)
+            return seen.size
+        incoming = f"incoming/{uuid4()}"
         try:
             await obstore.put_async(self._store, incoming, seen, chunk_size=CHUNK)
-            if seen.digest != digest:
-                raise Problem(
-                    422, "wrong-digest", f"the content received has {seen.digest}, not {digest}",
-                    fix="upload the file that was registered, or register the file that you have", field="/digest",
-                )  # fmt: skip
+            seen.check(digest, size)
             with suppress(AlreadyExistsError):
                 await obstore.rename_async(self._store, incoming, self.path_of(digest), overwrite=True)
         finally:
@@ -137,6 +141,19 @@ class _Checked:
     @property
     def digest(self) -> str:
         return f"sha256:{self._hash.hexdigest()}"
+
+    def check(self, digest: str, size: int | None) -> None:
+        """Raises Problem 422 if what passed is not what was declared."""
+        if self.digest != digest:
+            raise Problem(
+                422, "wrong-digest", f"the content received has {self.digest}, not {digest}",
+                fix="upload the file that was registered, or register the file that you have", field="/digest",
+            )  # fmt: skip
+        if size not in (None, self.size):
+            raise Problem(
+                422, "wrong-size", f"the content received has {self.size} bytes, registered were {size}",
+                fix="register the file with its real size, under a new version number", field="/size",
+            )  # fmt: skip
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._chunks:

@@ -16,7 +16,8 @@ from registry_core.events.versions import (
     VersionAdded,
     VersionRegistered,
 )
-from registry_core.problems import Problem, conflict, invalid, not_found
+from registry_core.persons import TOPIC_ACCOUNTS
+from registry_core.problems import Problem, conflict, forbidden, invalid, not_found
 from registry_core.values import Digest, File, Metadata, Ref, State, Value, content_digest, parse_ref
 from registry_core.version import Version
 
@@ -119,6 +120,23 @@ def required(state: Version) -> Version:
     if not state.exists:
         raise not_found("this version", "register it first: `hallmark register`")
     return state
+
+
+def responsible(state: Version) -> frozenset[str]:
+    """The accounts that answer for a version: who registered it, its owner and backup owner.
+
+    Nobody known registered what came over a topic: there the owners alone.
+    """
+    accounts = [state.metadata.owner, state.metadata.backup_owner]
+    if not state.registered_by.startswith(TOPIC_ACCOUNTS):
+        accounts.append(state.registered_by)
+    return frozenset(filter(None, accounts))
+
+
+def may_not_write(state: Version, account: str) -> Problem:
+    """Problem 403: evidence, files and metadata come from whoever answers for the version, or from a manager."""
+    who = ", ".join([*sorted(responsible(state)), "a manager"])
+    return forbidden(f"{account} neither registered nor owns {state.ref}", f"ask one of these to do it: {who}")
 
 
 def declared_file(state: Version, name: str) -> File:

@@ -367,3 +367,65 @@ async def test_what_the_database_cannot_hold_fails_alone_and_is_no_server_error(
     )
     assert [isinstance(result, asyncpg.DataError) for result in found] == [False, True]
     assert len(await api.events("account:good")) == 1
+
+
+async def test_garbage_is_refused_also_where_the_content_is_there_already(api: Api) -> None:
+    await api.client.post("/v1/versions", json=registration())
+    await api.platform.objects.put(CONTENT)
+    answer = await api.client.put(f"/v1/versions/{REF}/files/w.bin", content=b"garbage")
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:hallmark:problem:wrong-digest")
+    assert len(await api.events(REF)) == 1
+    assert (await api.client.put(f"/v1/versions/{REF}/files/w.bin", content=CONTENT)).status_code == 200
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_file_of_another_size_than_registered_is_refused(api: Api, known: bool) -> None:
+    if known:
+        await api.platform.objects.put(CONTENT)
+    await api.client.post("/v1/versions", json=registration(files=[{"name": "w.bin", "digest": DIGEST, "size": 3}]))
+    answer = await api.client.put(f"/v1/versions/{REF}/files/w.bin", content=CONTENT)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:hallmark:problem:wrong-size")
+    assert len(await api.events(REF)) == 1
+    assert await api.platform.objects.has(DIGEST) == known
+
+
+@pytest.mark.parametrize(
+    ("account", "person", "roles", "allowed"),
+    [
+        ("eve", "eve", ["contributor"], False),
+        ("root", "root", ["admin"], False),
+        ("ci-two", "ci", ["contributor"], True),
+        ("olga", "olga", ["contributor"], True),
+        ("ben-two", "Ben", ["contributor"], True),
+        ("mia", "mia", ["manager"], True),
+    ],
+)
+async def test_only_who_answers_for_a_version_writes_to_it(
+    api: Api, account: str, person: str, roles: list[str], allowed: bool
+) -> None:
+    await token_of(api.platform, "ben", person="ben")
+    await api.client.post("/v1/versions", json=registration(metadata={"owner": "olga", "backup_owner": "ben"}))
+    token = await token_of(api.platform, account, *roles, person=person)
+    statuses = await written_with(api, token)
+    assert statuses == ([200, 200, 201] if allowed else [403, 403, 403])
+    assert len(await api.events(REF)) == (4 if allowed else 1)
+
+
+async def written_with(api: Api, token: str) -> list[int]:
+    """The answers to a file, metadata and evidence, which this token's account sends."""
+    path, headers = f"/v1/versions/{REF}", {"Authorization": f"Bearer {token}"}
+    answers = [
+        await api.client.put(f"{path}/files/w.bin", content=CONTENT, headers=headers),
+        await api.client.patch(f"{path}/metadata", json={"purpose": "lending"}, headers=headers),
+        await api.client.post(f"{path}/evidence?type=evaluation", json={"suite": "x"}, headers=headers),
+    ]
+    assert all("manager" in answer.json()["fix"] for answer in answers if answer.status_code == 403)
+    return [answer.status_code for answer in answers]
+
+
+async def test_the_owner_writes_to_what_came_over_a_topic(api: Api) -> None:
+    event = cloudevent(data=registration(metadata={"owner": "olga"}))
+    await api.take_in([on_kafka(json.dumps(event).encode())])
+    eve = await token_of(api.platform, "eve", "contributor", person="kafka:mlops")
+    assert await written_with(api, eve) == [403, 403, 403]
+    assert await written_with(api, await token_of(api.platform, "olga", "contributor")) == [200, 200, 201]

@@ -12,12 +12,21 @@ from registry_core.http import Caller
 from registry_core.http.moments import events_at, stated
 from registry_core.moments import Moment
 from registry_core.objects import EVIDENCE_LIMIT
+from registry_core.persons import persons, same_person
 from registry_core.problems import Problem, invalid
 from registry_core.service import Platform
 from registry_core.values import EvidenceType, Metadata, parse_ref
 from registry_core.version import Version
 
-from hallmark_ingestion.domain import RegisterVersion, amend, declared_file, register, required
+from hallmark_ingestion.domain import (
+    RegisterVersion,
+    amend,
+    declared_file,
+    may_not_write,
+    register,
+    required,
+    responsible,
+)
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -84,21 +93,33 @@ def describe(state: Version, at: datetime) -> dict[str, Any]:
     }
 
 
-@patch("/v1/versions/{ref:str}/metadata", action="register")
+async def _writable(caller: Caller, ref: str) -> Version:
+    """The version, for a caller who may write to it. Raises Problem 404, or 403 that tells who may."""
+    version = required(await load(caller.platform.reader, Version(), checked(ref)))
+    answer_for_it = responsible(version)
+    if caller.name not in answer_for_it and "manager" not in caller.account.roles:
+        known = await persons(caller.platform.reader, answer_for_it)
+        if not any(same_person(caller.account.person, person) for person in known.values()):
+            raise may_not_write(version, caller.name)
+    return version
+
+
+@patch("/v1/versions/{ref:str}/metadata", action="amend")
 async def amend_metadata(ref: str, data: Metadata, caller: Caller) -> dict[str, Any]:
     """Complete or correct the fields that are sent; the others stay."""
+    await _writable(caller, ref)
     changes = data.model_dump(include=data.model_fields_set)
-    written = await caller.decide(checked(ref), Version(), lambda state: amend(state, changes))
+    written = await caller.decide(ref, Version(), lambda state: amend(state, changes))
     return written.document(ref=ref)
 
 
-@put("/v1/versions/{ref:str}/files/{name:path}", action="register", request_max_body_size=None, streamed=True)
+@put("/v1/versions/{ref:str}/files/{name:path}", action="amend", request_max_body_size=None, streamed=True)
 async def store_file(ref: str, name: str, request: AnyRequest, caller: Caller) -> dict[str, Any]:
     """Upload one declared file. It is hashed while it flows in and kept only if it is what was registered."""
     platform = caller.platform
-    file = declared_file(await load(platform.reader, Version(), checked(ref)), name.lstrip("/"))
-    if not await platform.objects.has(file.digest):
-        await platform.objects.put_stream(file.digest, request.stream(), platform.settings.max_artifact_bytes)
+    file = declared_file(await _writable(caller, ref), name.lstrip("/"))
+    limit = platform.settings.max_artifact_bytes
+    await platform.objects.put_stream(file.digest, request.stream(), limit, size=file.size)
     stored = ArtifactStored(ref=ref, file=file, uri=platform.objects.uri(file.digest))
 
     def decide(state: Version) -> list[ArtifactStored]:
@@ -108,7 +129,7 @@ async def store_file(ref: str, name: str, request: AnyRequest, caller: Caller) -
     return written.document(file=file.name, digest=file.digest, uri=stored.uri)
 
 
-@post("/v1/versions/{ref:str}/evidence", action="register", request_max_body_size=EVIDENCE_LIMIT)
+@post("/v1/versions/{ref:str}/evidence", action="amend", request_max_body_size=EVIDENCE_LIMIT)
 async def attach_evidence(
     ref: str,
     request: AnyRequest,
@@ -119,7 +140,7 @@ async def attach_evidence(
     body = await request.body()
     if not body:
         raise Problem(400, "invalid", "the body is empty", fix="send the document as the request's body")
-    required(await load(caller.platform.reader, Version(), checked(ref)))
+    await _writable(caller, ref)
     digest = await caller.platform.objects.put(body)
     media_type = request.headers.get("content-type", "application/octet-stream").partition(";")[0]
 
