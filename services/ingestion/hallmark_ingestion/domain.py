@@ -21,12 +21,15 @@ from registry_core.problems import Problem, conflict, forbidden, invalid, not_fo
 from registry_core.values import Digest, File, Metadata, Ref, State, Value, content_digest, parse_ref
 from registry_core.version import Version
 
+MOST_FILES = 1000
+"""Files of one version: no more do policies read, so that a version with more could never be promoted."""
+
 
 class RegisterVersion(Value):
     """What a pipeline says about a new version: its reference and its content; everything else may follow (A6)."""
 
     ref: Ref
-    files: Annotated[tuple[File, ...], Field(max_length=10_000)] = ()
+    files: Annotated[tuple[File, ...], Field(max_length=MOST_FILES)] = ()
     digest: Digest | None = None
     """For a version of one file; with `files` it must be `content_digest(files)`."""
     format: Annotated[str | None, Field(max_length=64)] = None
