@@ -29,7 +29,14 @@ from registry_core.service import Platform, Service
 from registry_core.store import ANY, NONE, Append, DuplicateEventError
 from registry_core.values import policy_stream, sha256_digest
 
-from hallmark_approval.handlers import audit_open_promotions, mark_candidate, mark_outcome, open_promotion
+from hallmark_approval.handlers import (
+    AUDIT,
+    audit_open_promotions,
+    auditing,
+    mark_candidate,
+    mark_outcome,
+    open_promotion,
+)
 from hallmark_approval.policy import baseline_pack, load_pack
 from hallmark_approval.process import ACTIVE_POLICY
 from hallmark_approval.routes import make_routes
@@ -83,6 +90,7 @@ def build(platform: Platform) -> Service:
             PromotionApproved: mark_outcome,
             **dict.fromkeys(AUDITED_AFTER, audit_open_promotions),
         },
+        jobs={AUDIT: auditing(platform.objects)},
         background=[register_key, activate_baseline],
     )
 

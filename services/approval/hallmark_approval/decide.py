@@ -19,6 +19,7 @@ from registry_core.events.promotions import (
 from hallmark_approval.decision import Decision, DecisionPolicy, DecisionReview, make_decision
 from hallmark_approval.policy import Evaluation, blocks
 from hallmark_approval.promotion import Promotion, evolve, require_allowed, require_same
+from hallmark_approval.recorded import recorded_facts, recorded_results
 from hallmark_approval.review import (
     Identity,
     Parties,
@@ -46,16 +47,16 @@ def decide_audit(promotion: Promotion, evaluation: Evaluation, *, evidence_diges
         policy=evaluation.policy,
         policy_digest=evaluation.policy_digest,
         passed=evaluation.passed,
-        results=evaluation.results,
+        results=recorded_results(evaluation.results),
         evidence_digests=tuple(sorted(set(evidence_digests))),
-        facts=evaluation.facts.model_dump(mode="json", exclude_none=True),
+        **recorded_facts(evaluation.facts),
     )
-    return [audited, _after_audit(promotion, evaluation)]
+    return [audited, _after_audit(promotion, evaluation, audited.results)]
 
 
-def _after_audit(promotion: Promotion, evaluation: Evaluation) -> Event:
+def _after_audit(promotion: Promotion, evaluation: Evaluation, results: Iterable[RuleResult]) -> Event:
     if not evaluation.passed:
-        reasons = tuple(filter(blocks, evaluation.results))
+        reasons = tuple(filter(blocks, results))
         return PromotionRefused(promotion=promotion.id, ref=promotion.ref, reasons=reasons)
     return ReviewOpened(
         promotion=promotion.id,

@@ -1,11 +1,14 @@
 """The promotion process, driven by events: open, audit when every check is in, mark the version with the outcome."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, Final, Protocol
 
 from registry_core.events import Event, RecordedEvent
 from registry_core.events.lifecycle import VersionApproved, VersionBecameCandidate, VersionReturnedToDraft
 from registry_core.events.promotions import (
+    PolicyEvaluated,
     PromotionApproved,
     PromotionClosed,
     PromotionOpened,
@@ -14,7 +17,8 @@ from registry_core.events.promotions import (
     PromotionRequested,
     ReviewOpened,
 )
-from registry_core.handlers import Effect, Emit, Reader, load
+from registry_core.handlers import Effect, Emit, Reader, StartJob, load
+from registry_core.messaging.jobs import JobFunction
 from registry_core.values import State, policy_stream, promotion_stream
 from registry_core.version import IllegalTransitionError, Version
 
@@ -31,6 +35,22 @@ from hallmark_approval.process import (
     what_changed,
 )
 from hallmark_approval.promotion import Stage
+from hallmark_approval.recorded import document
+
+AUDIT: Final = "audit"
+
+
+class Documents(Protocol):
+    """The artifact store."""
+
+    async def put(self, data: bytes) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Audit:
+    emit: Emit
+    document: bytes | None
+    """Facts that are to be stored before."""
 
 
 async def open_promotion(event: RecordedEvent, reader: Reader) -> Sequence[Effect]:
@@ -44,13 +64,36 @@ async def open_promotion(event: RecordedEvent, reader: Reader) -> Sequence[Effec
 
 
 async def audit_open_promotions(event: RecordedEvent, reader: Reader) -> Sequence[Effect]:
-    """Evaluates the active policy for every promotion of the version, once no check is pending."""
-    version = await load(reader, Version(), event.stream)
+    """Evaluates the active policy for every promotion of the version, once no check is pending.
+
+    Facts too large for an event have to be stored first, which is a job's work: it then audits once more.
+    """
+    audits = await _audits(event.stream, reader)
+    if any(audit.document for audit in audits):
+        return [StartJob(AUDIT, {"ref": event.stream})]
+    return [audit.emit for audit in audits]
+
+
+def auditing(documents: Documents) -> JobFunction:
+    """The job that audits a version whose facts are large."""
+
+    async def audit_large(payload: Mapping[str, Any], reader: Reader) -> Sequence[Effect]:
+        audits = await _audits(payload["ref"], reader)
+        for audit in audits:
+            if audit.document:
+                await documents.put(audit.document)
+        return [audit.emit for audit in audits]
+
+    return audit_large
+
+
+async def _audits(ref: str, reader: Reader) -> list[_Audit]:
+    version = await load(reader, Version(), ref)
     if not version.open_promotions or version.pending_checks():
         return []
     policy = await load(reader, PolicyStream(), policy_stream(ACTIVE_POLICY))
     pack = policy.pack()
-    effects: list[Effect] = []
+    audits: list[_Audit] = []
     for promotion_id in sorted(version.open_promotions):
         state = await load(reader, PromotionStream(), promotion_stream(promotion_id))
         if state.promotion is None:
@@ -60,8 +103,10 @@ async def audit_open_promotions(event: RecordedEvent, reader: Reader) -> Sequenc
         digests = evidence_digests(version)
         if _must_audit(state, evaluation, digests):
             outcome = decide_audit(state.promotion, evaluation, evidence_digests=digests)
-            effects.append(Emit(promotion_stream(promotion_id), outcome, state.version))
-    return effects
+            emit = Emit(promotion_stream(promotion_id), outcome, state.version)
+            large = isinstance(outcome[0], PolicyEvaluated) and outcome[0].facts_digest
+            audits.append(_Audit(emit, document(evaluation.facts) if large else None))
+    return audits
 
 
 def _must_audit(state: PromotionStream, evaluation: Evaluation, digests: Sequence[str]) -> bool:

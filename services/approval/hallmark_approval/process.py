@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from registry_core.events import RecordedEvent
 from registry_core.events.evidence import MetricResult
@@ -29,6 +29,7 @@ from hallmark_approval.policy.facts import (
     VulnerabilityFacts,
 )
 from hallmark_approval.promotion import Promotion, evolve
+from hallmark_approval.recorded import material, material_digest
 
 ACTIVE_POLICY: Final = "baseline"
 RUNS_WITH: Final = frozenset({Kind.PROMPT, Kind.ADAPTER})
@@ -121,23 +122,14 @@ def evidence_digests(version: Version) -> list[str]:
     return sorted({item.digest for item in version.evidence})
 
 
-_TIME_ALONE: Final = ("evaluated_at", "exceptions", "requested_by")
-
-
-def _material(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Facts without what passes by itself: the hour, and the state that the process itself moves."""
-    kept = {name: value for name, value in facts.items() if name not in _TIME_ALONE}
-    kept["version"] = {name: value for name, value in kept["version"].items() if name != "state"}
-    kept["evaluations"] = [{**item, "age_days": 0} for item in kept.get("evaluations", ())]
-    kept["vulnerabilities"] = [{**item, "excepted": False} for item in kept.get("vulnerabilities", ())]
-    return kept
-
-
 def is_as_audited(state: PromotionStream, facts: Facts, digests: Sequence[str]) -> bool:
     """Whether the reviewers still look at what the last audit saw."""
     if state.audit is None or sorted(state.audit.evidence_digests) != sorted(digests):
         return False
-    return _material(facts.model_dump(mode="json", exclude_none=True)) == _material(state.audit.facts)
+    now = facts.model_dump(mode="json", exclude_none=True)
+    if state.audit.facts_digest:
+        return material_digest(now) == state.audit.material_digest
+    return material(now) == material(state.audit.facts)
 
 
 def what_changed(version: Version, state: PromotionStream, now: datetime) -> str | None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from litestar import MediaType, Request, get, post, put
 from pydantic import AwareDatetime, Field
+from pydantic_core import to_json
 from registry_core.events import Event, RecordedEvent, derived_id
 from registry_core.events.governance import PolicyActivated
 from registry_core.events.lifecycle import ExceptionGranted, ExceptionRequested
@@ -22,7 +23,7 @@ from registry_core.proofs.canonical import to_base64
 from registry_core.proofs.keys import key_id, public_base64, public_from_base64
 from registry_core.service import Platform
 from registry_core.values import Name, Ref, Text, UseContext, Value, policy_stream, promotion_stream, sha256_digest
-from registry_core.version import Version
+from registry_core.version import RuleException, Version
 
 from hallmark_approval.decide import decide_review
 from hallmark_approval.people import as_known, parties, requesters
@@ -32,6 +33,8 @@ from hallmark_approval.promotion import IllegalTransition, Promotion, Stage
 from hallmark_approval.review import REVIEW_TYPE, Identity, Outcome, Parties, review_statement
 
 MAX_EXCEPTION = timedelta(days=90)
+MOST_EXCEPTIONS = 32 * 1024
+"""Bytes of the exceptions in force on one version."""
 Comment = Annotated[str, Field(max_length=4000)]
 
 
@@ -155,9 +158,20 @@ async def grant_exception(ref: str, exception: str, caller: Caller) -> dict[str,
     def decide(state: Version) -> list[Event]:
         if state.exceptions[exception].granted_by:
             return []
+        _room_for_exception(state, asked)
         return [ExceptionGranted(ref=ref, exception=exception, granted_by=caller.name, person=caller.account.person)]
 
     return (await caller.decide(ref, Version(), decide)).document(exception=exception)
+
+
+def _room_for_exception(state: Version, asked: RuleException) -> None:
+    """A decision names every exception it rests on, so their texts have to fit it. Raises Problem 409."""
+    held = [item for item in state.exceptions.values() if item.granted_by and not item.expired]
+    if sum(len(to_json(item)) for item in (*held, asked)) > MOST_EXCEPTIONS:
+        raise conflict(
+            f"the exceptions of {state.ref} together take more than {MOST_EXCEPTIONS} bytes",
+            "request this one with a shorter reason, or mend what the others are about",
+        )
 
 
 @get("/v1/policies/{name:str}", action="read", media_type=MediaType.TEXT)

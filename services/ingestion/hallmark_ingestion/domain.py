@@ -21,12 +21,19 @@ from registry_core.problems import Problem, conflict, forbidden, invalid, not_fo
 from registry_core.values import Digest, File, Metadata, Ref, State, Value, content_digest, parse_ref
 from registry_core.version import Version
 
+MOST_FILES = 1000
+"""Files of one version: no more do policies read, so that a version with more could never be promoted."""
+
+
+MOST_EVIDENCE = 500
+"""Documents of one version: each decision and each audit names them all."""
+
 
 class RegisterVersion(Value):
     """What a pipeline says about a new version: its reference and its content; everything else may follow (A6)."""
 
     ref: Ref
-    files: Annotated[tuple[File, ...], Field(max_length=10_000)] = ()
+    files: Annotated[tuple[File, ...], Field(max_length=MOST_FILES)] = ()
     digest: Digest | None = None
     """For a version of one file; with `files` it must be `content_digest(files)`."""
     format: Annotated[str | None, Field(max_length=64)] = None
@@ -137,6 +144,15 @@ def may_not_write(state: Version, account: str) -> Problem:
     """Problem 403: evidence, files and metadata come from whoever answers for the version, or from a manager."""
     who = ", ".join([*sorted(responsible(state)), "a manager"])
     return forbidden(f"{account} neither registered nor owns {state.ref}", f"ask one of these to do it: {who}")
+
+
+def room_for_evidence(state: Version) -> None:
+    """Raises Problem 409 for a version that has all the evidence it can have."""
+    if len(state.evidence) >= MOST_EVIDENCE:
+        raise conflict(
+            f"{state.ref} has {MOST_EVIDENCE} documents of evidence, as many as a decision names",
+            "register a new version, and attach to it only what decides",
+        )
 
 
 def declared_file(state: Version, name: str) -> File:

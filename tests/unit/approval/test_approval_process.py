@@ -4,18 +4,27 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hallmark_approval.handlers import audit_open_promotions, mark_candidate, mark_outcome
-from hallmark_approval.policy import baseline_pack, load_pack
+from hallmark_approval.handlers import audit_open_promotions, auditing, mark_candidate, mark_outcome
+from hallmark_approval.policy import Facts, baseline_pack, evaluate, load_pack
 from hallmark_approval.process import PromotionStream, what_changed
 from hallmark_approval.promotion import Stage
 from registry_core.events import Event, RecordedEvent
-from registry_core.events.evidence import ArtifactScanned, EvidenceAttached
+from registry_core.events.evidence import ArtifactScanned, EvidenceAttached, VulnerabilityFound
 from registry_core.events.governance import PolicyActivated
 from registry_core.events.lifecycle import VersionReturnedToDraft
-from registry_core.events.promotions import PromotionApproved, PromotionClosed, PromotionOpened, PromotionRequested
+from registry_core.events.promotions import (
+    PolicyEvaluated,
+    PromotionApproved,
+    PromotionClosed,
+    PromotionOpened,
+    PromotionRefused,
+    PromotionRequested,
+    ReviewOpened,
+)
 from registry_core.events.versions import ArtifactStored, MetadataAmended, VersionRegistered
-from registry_core.handlers import Emit, load
+from registry_core.handlers import Emit, StartJob, load
 from registry_core.store.memory import MemoryEventStore
+from registry_core.store.model import MAX_BODY
 from registry_core.values import (
     EvidenceType,
     File,
@@ -51,14 +60,23 @@ class Registry:
     def __init__(self) -> None:
         self.store = MemoryEventStore()
         self.reader = MemoryReader(self.store)
+        self.documents: dict[str, bytes] = {}
+
+    async def put(self, data: bytes) -> str:
+        self.documents[sha256_digest(data)] = data
+        return sha256_digest(data)
 
     async def given(self, stream: str, *events: Event) -> RecordedEvent:
         return (await record(self.store, stream, *events))[-1]
 
-    async def when(self, handler: Any, event: RecordedEvent) -> list[Event]:
+    async def when(self, handler: Any, event: Any) -> list[Event]:
         made: list[Event] = []
         for effect in await handler(event, self.reader):
+            if isinstance(effect, StartJob):
+                return await self.when(lambda job, reader: auditing(self)(job.payload, reader), effect)
             assert isinstance(effect, Emit)
+            for data in effect.events:
+                assert len(data.encode()) < MAX_BODY
             await record(self.store, effect.stream, *effect.events)
             made += effect.events
         return made
@@ -156,3 +174,49 @@ async def test_an_approval_that_a_change_overtook_takes_no_effect(in_review: Reg
         VersionReturnedToDraft(ref=REF, cause=cause),
     ]
     assert (await load(in_review.reader, Version(), REF)).state is State.DRAFT
+
+
+async def audited(registry: Registry, ref: str, *checks: Event) -> list[Event]:
+    await registry.given(ref, *checks)
+    promotion = promotion_stream("p2")
+    requested = PromotionRequested(
+        promotion="p2", ref=ref, digest=DIGEST, context=CONTEXT, environment="production", requested_by="ci"
+    )
+    await registry.given(promotion, requested)
+    return await registry.when(
+        audit_open_promotions, await registry.given(ref, PromotionOpened(ref=ref, promotion="p2"))
+    )
+
+
+async def test_a_version_with_the_most_files_is_decided_and_its_facts_can_be_replayed(in_review: Registry) -> None:
+    ref = "prompt:large@1.0.0"
+    files = [File(name=f"{n:04}-{'n' * 150}", digest=DIGEST, size=8) for n in range(1000)]
+    scans = [
+        ArtifactScanned(ref=ref, file=f.name, digest=DIGEST, scanner="s", verdict="clean", read_completely=True)
+        for f in files
+    ]
+    stored = [ArtifactStored(ref=ref, file=f, uri="file:///x") for f in files]
+    registered = VersionRegistered(ref=ref, digest=DIGEST, files=tuple(files), metadata=METADATA, registered_by="ci")
+    evaluated, opened = await audited(in_review, ref, registered, *stored, *scans)
+    assert isinstance(evaluated, PolicyEvaluated)
+    assert isinstance(opened, ReviewOpened)
+    facts = Facts.model_validate_json(in_review.documents[str(evaluated.facts_digest)])
+    assert len(facts.version.files) == 1000
+    assert evaluate(load_pack(baseline_pack()), facts).passed
+    state = await load(in_review.reader, PromotionStream(), promotion_stream("p2"))
+    assert what_changed(await load(in_review.reader, Version(), ref), state, NOW + timedelta(hours=1)) is None
+    await in_review.given(ref, RED_TEAM.model_copy(update={"ref": ref}))
+    assert what_changed(await load(in_review.reader, Version(), ref), state, NOW) is not None
+
+
+@pytest.mark.parametrize("count", [900, 5000])
+async def test_thousands_of_findings_end_in_a_refusal(in_review: Registry, count: int) -> None:
+    ref = "code:vulnerable@1.0.0"
+    found = [
+        VulnerabilityFound(ref=ref, advisory=f"CVE-2026-{n}", component=f"pkg:pypi/{'p' * 80}@{n}", severity="critical")
+        for n in range(count)
+    ]
+    registered = VersionRegistered(ref=ref, digest=DIGEST, files=(FILE,), metadata=METADATA, registered_by="ci")
+    _, refused = await audited(in_review, ref, registered, *found)
+    assert isinstance(refused, PromotionRefused)
+    assert refused.reasons

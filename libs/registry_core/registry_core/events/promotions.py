@@ -43,7 +43,11 @@ class PolicyEvaluated(Event, type="io.hallmark.promotion.policy-evaluated.v1", f
     results: tuple[RuleResult, ...]
     evidence_digests: tuple[Digest, ...]
     facts: dict[str, Any]
-    """The input the rules saw, so that the decision can be replayed."""
+    """The input the rules saw, so that the decision can be replayed; of large ones the exceptions alone."""
+    facts_digest: Digest | None = None
+    """Of the whole facts in the artifact store, where they are too large to stand here."""
+    material_digest: Digest | None = None
+    """With `facts_digest`: of the facts without what time alone changes, to tell whether they still hold."""
 
 
 class PromotionRefused(Event, type="io.hallmark.promotion.refused.v1", family="promotions"):

@@ -27,6 +27,7 @@ from hallmark_ingestion.domain import (
     register,
     required,
     responsible,
+    room_for_evidence,
 )
 
 AnyRequest = Request[Any, Any, Any]
@@ -156,6 +157,7 @@ async def attach_evidence(
         newest = state.of_type(evidence_type)[-1:]
         if [item.digest for item in newest] == [digest]:
             return []
+        room_for_evidence(state)
         return [
             EvidenceAttached(
                 ref=ref, evidence_type=evidence_type, digest=digest, media_type=media_type, size=len(body),
