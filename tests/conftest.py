@@ -31,8 +31,9 @@ FLAVOUR = os.environ.get("HALLMARK_TEST_KAFKA", "tansu")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Two processes share the tests: a file stays in one, and so do all journeys on seven services."""
     for item in items:
-        together = "faults" if item.get_closest_marker("faults") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
+        if not item.get_closest_marker("xdist_group"):
+            together = "faults" if item.get_closest_marker("faults") else str(item.path)
+            item.add_marker(pytest.mark.xdist_group(together))
 
 
 @pytest.fixture(scope="session")

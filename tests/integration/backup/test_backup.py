@@ -250,7 +250,7 @@ async def test_a_log_changed_before_its_backup_does_not_restore_as_whole(
 ) -> None:
     await PostgresEventStore(pool).append(append("s", 3))
     await seal_all(pool)
-    await owner.execute("alter table log.events disable trigger append_only")
+    await owner.execute("alter table log.events disable trigger user")
     await owner.execute("update log.events set actor = 'mallory' where version = 1")
     await write_backup(tmp_path / "backup", database.owner_dsn, NOW, artifacts=None)
     async with empty_database(postgres_server) as (dsn, _):

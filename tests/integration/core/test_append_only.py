@@ -109,8 +109,9 @@ async def test_neither_role_can_change_remove_or_replace_anything_of_the_log(
 
 @pytest.mark.parametrize("statement", ONLY_THE_LEDGER)
 async def test_a_service_can_neither_seal_nor_add_a_checkpoint(pool: Pool, statement: str) -> None:
-    with pytest.raises(asyncpg.InsufficientPrivilegeError):
-        await pool.execute(statement)
+    async with pool.acquire() as connection, connection.transaction():
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(statement)
 
 
 async def test_the_ledger_cannot_append(ledger_pool: Pool) -> None:

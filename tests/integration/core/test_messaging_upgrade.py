@@ -42,15 +42,15 @@ async def echoed(pool: Pool) -> list[str]:
     return [DependantAdded.model_validate_json(row["body"]).dependant for row in rows]
 
 
-async def advance(consumer: Consumer, pool: Pool) -> None:
-    while await Sealer(pool, 1).seal_once():
+async def advance(consumer: Consumer, ledger_pool: Pool) -> None:
+    while await Sealer(ledger_pool, 1).seal_once():
         pass
     for partition in await consumer.behind():
         await consumer.advance(partition)
 
 
 async def test_a_consumer_waits_before_what_it_cannot_read_and_an_upgraded_one_goes_on(
-    pool: Pool, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, ledger_pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     later = (dict(base._REGISTRY), dict(base._UPCASTERS))
     with monkeypatch.context() as release:
@@ -67,11 +67,11 @@ async def test_a_consumer_waits_before_what_it_cannot_read_and_an_upgraded_one_g
 
     older = Consumer("echo", {VersionAdded: echo}, pool, system_clock)
     for _ in range(2):
-        await advance(older, pool)
+        await advance(older, ledger_pool)
         assert await echoed(pool) == ["model:m@1.0.0"]
     assert await pool.fetchval("select count(*) from work.dead_letters") == 0
 
     for name, value in zip(("_REGISTRY", "_UPCASTERS"), later, strict=True):
         monkeypatch.setattr(base, name, value)
-    await advance(Consumer("echo", {added: echo}, pool, system_clock), pool)
+    await advance(Consumer("echo", {added: echo}, pool, system_clock), ledger_pool)
     assert await echoed(pool) == ["model:m@1.0.0", "model:m@2.0.0", "model:m@3.0.0"]
