@@ -43,7 +43,13 @@ def _weed(folder: Path, port: int) -> list[str]:
     return [
         str(Path(sys.executable).with_name("weed")),
         *("server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.port={port}"),
-        *("-s3.port.grpc=0", "-volume.max=4", "-master.volumeSizeLimitMB=128"),
+        *(
+            "-s3.port.grpc=0",
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            "-volume.max=4",
+            "-master.volumeSizeLimitMB=128",
+        ),
         *(f"-{part}={ports.choose()}" for part in parts),  # grpc ports are 10,000 higher unless told
     ]
 

@@ -15,8 +15,6 @@ from registry_core.problems import Problem
 from registry_core.settings import Settings
 from support_s3 import s3_server
 
-pytestmark = pytest.mark.xdist_group("s3")  # two servers at once get into each other's way
-
 
 @pytest.fixture(scope="session")
 async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
