@@ -26,7 +26,6 @@ from registry_core.witnesses import Witness, WitnessAwayError, open_witness, ope
 from registry_core.witnesses.base import stated
 from support_s3 import locked_bucket, s3_server, signed
 
-
 COSIGNATURE = "— witness.example c2lnbmF0dXJlLWxpbmU=\n"
 
 
