@@ -44,8 +44,15 @@ doctor: $(INSTALLED)  ## Say what is wrong with this machine's set-up and how to
 	@$(BIN)/hallmark doctor
 
 .PHONY: test
-test: $(INSTALLED)  ## Every test, on the same embedded parts
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
+test: tests faults  ## Every test, on the same embedded parts
+
+.PHONY: tests
+tests: $(INSTALLED)  ## Every test but kills, wipes and restarts, in two processes
+	$(BIN)/pytest -m "not faults" --numprocesses 2 --dist loadgroup $(ARGS)
+
+.PHONY: faults
+faults: $(INSTALLED)  ## Kills, wipes and restarts, on the same embedded parts
+	$(BIN)/pytest -m faults $(ARGS)
 
 $(PEERS_INSTALLED): $(UV) bench/requirements.lock
 	@echo "Installing what the benchmarks compare with (locked) ..."

@@ -16,7 +16,13 @@ from registry_core.events.evidence import (
     ProvenanceVerified,
     VulnerabilityFound,
 )
-from registry_core.events.governance import AdvisoryPublished, ServedWindowRecorded, TokenIssued
+from registry_core.events.governance import (
+    AccountCreated,
+    AccountIdentified,
+    AdvisoryPublished,
+    ServedWindowRecorded,
+    TokenIssued,
+)
 from registry_core.events.promotions import (
     PolicyEvaluated,
     PromotionClosed,
@@ -63,7 +69,7 @@ async def end_state(owner: asyncpg.Connection) -> EndState:
     same customers were served. The customers served, by which version in which state, have to be the same.
     """
     rows = await owner.fetch(_EVENTS)
-    names = _promotions(rows)
+    names = _promotions(rows) | _persons(rows)
     streams: dict[str, Any] = {}
     for stream, events in groupby(sorted(rows, key=_place), key=lambda row: row["stream_id"]):
         streams[_renamed(stream, names)] = _story([(e["type"], _essence(e, names)) for e in events])
@@ -92,9 +98,16 @@ def _promotions(rows: Sequence[asyncpg.Record]) -> dict[str, str]:
     return {item["promotion"]: f"<promotion {n} of {item['ref']}>" for n, item in enumerate(requested, 1)}
 
 
+def _persons(rows: Sequence[asyncpg.Record]) -> dict[str, str]:
+    """Pseudonyms are random: each person by the first account of theirs."""
+    types = (AccountCreated.type, AccountIdentified.type)
+    identified = [json.loads(row["body"]) for row in rows if row["type"] in types]
+    return {i["person"]: f"<person of {i['account']}>" for i in reversed(identified) if i["person"].startswith("p-")}
+
+
 def _renamed(text: str, names: Mapping[str, str]) -> str:
-    for promotion, name in names.items():
-        text = text.replace(promotion, name)
+    for made, name in names.items():
+        text = text.replace(made, name)
     return _TIME.sub("<time>", text)
 
 
@@ -116,8 +129,13 @@ def _essence(row: asyncpg.Record, names: Mapping[str, str]) -> str:
 
 def _without_volatile(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _without_volatile(item) for name, item in value.items() if name not in _VOLATILE}
+        return {n: _without_volatile(item) for n, item in value.items() if n not in _VOLATILE and not _is_sealed(item)}
     return [_without_volatile(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_sealed(value: Any) -> bool:
+    """Under a key of its own each time (`Sealed`)."""
+    return isinstance(value, dict) and value.keys() >= {"scheme", "data"}
 
 
 def _story(events: Sequence[tuple[str, str]]) -> dict[str, Any]:
