@@ -1,52 +1,28 @@
 """The journey's seven steps. Each does its part against the running services and checks what came of it."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from time import monotonic, sleep
-from typing import Any, Final, TypeVar
+from time import monotonic
+from typing import Any, Final
 
-from aiokafka.errors import KafkaError
 from hallmark.errors import HallmarkError
-from registry_core.proofs.pack import Report, verify_pack
+from registry_core.proofs.pack import verify_pack
 from rich.console import Console
 
 from hallmark_demo.journey.assets import CONTEXT, OTHER_CONTEXT, attach, register, register_model
 from hallmark_demo.journey.events import emit_inferences, emit_registration
 from hallmark_demo.journey.models import Models
+from hallmark_demo.journey.outcome import Outcome
 from hallmark_demo.journey.site import Site, Stage, set_stage
 from hallmark_demo.journey.telling import Teller
+from hallmark_demo.journey.waiting import PATIENCE, check, emitted, soon, until
 from hallmark_demo.pipeline import advisories
 from hallmark_demo.pipeline.build import BuiltModel
 from hallmark_demo.pipeline.prompts import prompt_template
 from hallmark_demo.pipeline.trojan import write_trojan
 
-T = TypeVar("T")
-
 CUSTOMERS: Final = tuple(f"patient-{n:03d}" for n in range(1, 41))
-PATIENCE: Final = 120.0
-"""Seconds that any step waits for the services; long, because tests kill them in between."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What the journey brought about, for the summary and for tests."""
-
-    approved: str = ""
-    promotion: str = ""
-    refusals: dict[str, list[str]] = field(default_factory=dict)
-    """Rules that refused, by what was tried."""
-    admissions: dict[str, bool] = field(default_factory=dict)
-    served: dict[str, Any] = field(default_factory=dict)
-    clocks: int = 0
-    audit: dict[str, Any] = field(default_factory=dict)
-    pack: Path | None = None
-    verified: Report | None = None
-    tampered: Report | None = None
-    seconds: float = 0.0
 
 
 class Journey:
@@ -98,10 +74,10 @@ class Journey:
 
         def known() -> bool:
             """Emitted again until it is there: a broker without a disk may lose what nobody has read yet."""
-            _emitted(emit_registration(self.stage.site.kafka_bootstrap, command))
-            return _soon(lambda: self._exists(ref), 10) is True
+            emitted(emit_registration(self.stage.site.kafka_bootstrap, command))
+            return soon(lambda: self._exists(ref), 10) is True
 
-        _until(known)
+        until(known)
 
     def _exists(self, ref: str) -> bool:
         try:
@@ -127,12 +103,12 @@ class Journey:
         admin.publish_advisory(advisories.old_torch_advisory())
         old = self.models.classifier("0.9.2", extra_library=advisories.OLD_TORCH)
         register_model(ci, self.teller, old, self._folder("register-0.9.2"))
-        _until(lambda: ci.version(old.ref)["vulnerabilities"])
+        until(lambda: ci.version(old.ref)["vulnerabilities"])
         self._expect_refusal("an open critical vulnerability", old.ref, "no-critical-vulnerability")
 
         newer = prompt_template("1.1.0")
         register(ci, self.teller, newer.ref, [newer.content], self._folder("prompt-1.1.0"))
-        _until(lambda: ci.version(embedding.ref)["changed_dependencies"])
+        until(lambda: ci.version(embedding.ref)["changed_dependencies"])
         self._expect_refusal("a prompt changed after the evaluation", embedding.ref, "evaluations-fresh")
         again = self.models.embedding("1.1.0")
         attach(ci, again, without=["sbom", "provenance", "model_card"])
@@ -157,21 +133,21 @@ class Journey:
         found = self._promote(ref)
         reasons = {reason["rule"]: reason for reason in found["reasons"]}
         self.outcome.refusals[what] = sorted(reasons)
-        _check(rule in reasons, f"{ref} was to be refused by {rule}, but: {found['status']} {sorted(reasons)}")
+        check(rule in reasons, f"{ref} was to be refused by {rule}, but: {found['status']} {sorted(reasons)}")
         self.teller.refused(f"{what}: {ref}", reasons.pop(rule), sorted(reasons))
 
     # 4
     def be_approved(self, classifier: BuiltModel) -> None:
         self.teller.step("Three reviewers approve, and the decision is signed")
         found = self._promote(classifier.ref)
-        _check(found["status"] == "in_review", f"{classifier.ref} is {found['status']}: {found['reasons']}")
+        check(found["status"] == "in_review", f"{classifier.ref} is {found['status']}: {found['reasons']}")
         self.outcome.promotion = promotion = found["promotion"]
         self.teller.good(f"audit passed under policy {found['policy']}; {classifier.ref} is a candidate")
         self._own_approval_is_refused(promotion)
         for account, role in (("pat", "platform"), ("paula", "product"), ("sam", "security")):
             self._review(account, promotion, role)
             self.teller.good(f"{account} approves as {role}, signed with a key of their own")
-        version = _until(lambda: self._approved_and_deployed(classifier.ref))
+        version = until(lambda: self._approved_and_deployed(classifier.ref))
         self.outcome.approved = classifier.ref
         deployed = version["deployments"][0]
         self.teller.good(f"draft → candidate → [bold]approved[/]; manifest written: {deployed['location']}")
@@ -186,7 +162,7 @@ class Journey:
             self.outcome.refusals["an approval by the person who registered it"] = [reason["rule"]]
             self.teller.refused("an approval by the person who registered it", reason)
             return
-        _check(False, "dana approved what she registered")
+        check(False, "dana approved what she registered")
 
     def _review(self, account: str, promotion: str, role: str) -> None:
         """Answered before? Then the answer was lost, not the review."""
@@ -203,7 +179,7 @@ class Journey:
     ) -> None:  # fmt: skip
         answer = self.stage.ci.admission(ref, environment="production", at=at, new_use=new_use, **context)
         self.outcome.admissions[what] = answer["allowed"]
-        _check(answer["allowed"] is expected, f"admission for {what}: {answer}")
+        check(answer["allowed"] is expected, f"admission for {what}: {answer}")
         shown = "[green]yes[/]" if answer["allowed"] else "[red]no[/]"
         why = f" — {answer['reasons'][0]['detail']}" if answer["reasons"] else ""
         self.teller.say(f"admission, {what}: {shown}{why}")
@@ -221,16 +197,16 @@ class Journey:
 
         def answered() -> dict[str, Any] | None:
             self._emit(annotations, at)
-            return _soon(lambda: self._served(CUSTOMERS[0], at), 10)
+            return soon(lambda: self._served(CUSTOMERS[0], at), 10)
 
-        self.outcome.served = served = _until(answered)
+        self.outcome.served = served = until(answered)
         one = served["served"][0]
         self.teller.say(f"{len(CUSTOMERS)} requests on the Kafka topic serving.inference")
         self.teller.good(f"{CUSTOMERS[0]} was served at {at:%H:%M:%S} by [bold]{one['ref']}[/], then {one['state']}")
 
     def _emit(self, annotations: dict[str, str], at: datetime) -> None:
         bootstrap = self.stage.site.kafka_bootstrap
-        _emitted(emit_inferences(bootstrap, annotations, CUSTOMERS, at, "progression-classifier"))
+        emitted(emit_inferences(bootstrap, annotations, CUSTOMERS, at, "progression-classifier"))
 
     def _served(self, customer: str, at: datetime) -> dict[str, Any] | None:
         found = self.stage.clients["amy"].served(customer, at)
@@ -242,7 +218,7 @@ class Journey:
         ref, mia = classifier.ref, self.stage.clients["mia"]
         advisory = advisories.advisory_for_installed("joblib", now=datetime.now(UTC))
         self.stage.admin.publish_advisory(advisory)
-        clocks = _until(lambda: self.stage.ci.version(ref)["clocks"])
+        clocks = until(lambda: self.stage.ci.version(ref)["clocks"])
         self.outcome.clocks = len(clocks)
         owner, due = clocks[0]["owner"], clocks[0]["due"][:16]
         self.teller.good(f"{advisory['id']} hits {ref}: a remediation clock runs for {owner} until {due}")
@@ -264,7 +240,7 @@ class Journey:
 
     def _transition(self, change: Callable[[], object], ref: str, state: str) -> None:
         change()
-        _until(lambda: self.stage.ci.version(ref)["state"] == state)
+        until(lambda: self.stage.ci.version(ref)["state"] == state)
 
     # 7
     def audit(self, classifier: BuiltModel) -> None:
@@ -275,7 +251,7 @@ class Journey:
         self.outcome.pack = amy.evidence_pack(classifier.ref, path)
         with path.open("rb") as pack:
             self.outcome.verified = report = verify_pack(pack, [amy.log_key()["vkey"]])
-        _check(report.ok, f"the pack does not verify: {report.problems[:3]}")
+        check(report.ok, f"the pack does not verify: {report.problems[:3]}")
         held = f"{report.events} events with proofs, {report.blobs} documents, {report.decisions} decision"
         self.teller.good(f"{path.name}: {held} — verified offline")
         self._flip_a_byte(path)
@@ -299,7 +275,7 @@ class Journey:
         damaged.write_bytes(content)
         with damaged.open("rb") as pack:
             self.outcome.tampered = report = verify_pack(pack)
-        _check(not report.ok, "a flipped byte went unnoticed")
+        check(not report.ok, "a flipped byte went unnoticed")
         first = report.problems[0]
         self.teller.say(f"one byte flipped: [red]fails[/] at line {first.line}, {first.what}: {first.message}")
 
@@ -311,38 +287,6 @@ def run_journey(site: Site, folder: Path, console: Console, models: Models | Non
     """
     stage = set_stage(site, folder)
     return Journey(stage, Teller(console), models or Models(folder, stage.keys["ci"])).run()
-
-
-class JourneyError(AssertionError):
-    """A step that did not come out as it must."""
-
-
-def _check(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise JourneyError(otherwise)
-
-
-def _until(condition: Callable[[], T | None], seconds: float = PATIENCE) -> T:
-    """The first true value of a condition that the services bring about. Raises JourneyError."""
-    value = _soon(condition, seconds)
-    if not value:
-        raise JourneyError(f"nothing came of it within {seconds:g} s: {condition.__qualname__}")
-    return value
-
-
-def _soon(condition: Callable[[], T | None], seconds: float) -> T | None:
-    deadline = monotonic() + seconds
-    while not (value := condition()):
-        if monotonic() > deadline:
-            return None
-        sleep(0.1)
-    return value
-
-
-def _emitted(emission: Coroutine[Any, Any, None]) -> None:
-    """Put on Kafka, if there is one just now: who waits for what comes of it emits again."""
-    with suppress(KafkaError, OSError):
-        asyncio.run(emission)
 
 
 def _figures(model: BuiltModel) -> Sequence[tuple[str, str]]:

@@ -25,6 +25,7 @@ from registry_core.events.promotions import (
 from registry_core.events.versions import DependencyChanged, MetadataAmended
 from registry_core.identity import account_stream
 from registry_core.proofs.keys import key_id, public_base64
+from registry_core.proofs.pack.signatures import DECIDER
 from registry_core.service import Platform, Service
 from registry_core.store import ANY, NONE, Append, DuplicateEventError
 from registry_core.values import policy_stream, sha256_digest
@@ -41,7 +42,6 @@ from hallmark_approval.policy import baseline_pack, load_pack
 from hallmark_approval.process import ACTIVE_POLICY
 from hallmark_approval.routes import make_routes
 
-ACCOUNT = "service:approval"
 AUDITED_AFTER = (
     PromotionOpened,
     ArtifactScanned,
@@ -63,10 +63,10 @@ def build(platform: Platform) -> Service:
         """Whoever verifies decisions finds their key in the log."""
         public = signing_key.public_key()
         event = SigningKeyRegistered(
-            account=ACCOUNT, key_id=key_id(public), public_key=public_base64(public), purpose="decision"
+            account=DECIDER, key_id=key_id(public), public_key=public_base64(public), purpose="decision"
         )
         await _append_once(
-            platform, account_stream(ACCOUNT), event, derived_id(NAMESPACE, "decision-key", event.key_id)
+            platform, account_stream(DECIDER), event, derived_id(NAMESPACE, "decision-key", event.key_id)
         )
 
     async def activate_baseline() -> None:
@@ -74,7 +74,7 @@ def build(platform: Platform) -> Service:
         raw = baseline_pack()
         activated = PolicyActivated(
             name=ACTIVE_POLICY, version=load_pack(raw).document.version, digest=sha256_digest(raw),
-            document=raw.decode(), activated_by=ACCOUNT,
+            document=raw.decode(), activated_by=DECIDER,
         )  # fmt: skip
         stream = policy_stream(ACTIVE_POLICY)
         await _append_once(platform, stream, activated, derived_id(NAMESPACE, "first-policy"), expected=NONE)
@@ -98,6 +98,6 @@ def build(platform: Platform) -> Service:
 async def _append_once(
     platform: Platform, stream: str, data: Event, event_id: UUID, expected: int | None = ANY
 ) -> None:
-    origin = Origin(actor=ACCOUNT, occurred_at=platform.clock(), correlation_id=event_id)
+    origin = Origin(actor=DECIDER, occurred_at=platform.clock(), correlation_id=event_id)
     with suppress(DuplicateEventError):  # an earlier release wrote its own
         await platform.store.append(Append(stream, [NewEvent(id=event_id, data=data, origin=origin)], expected))

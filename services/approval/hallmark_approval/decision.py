@@ -6,11 +6,10 @@ from typing import Annotated, Any, Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import AwareDatetime, Field
 from registry_core.proofs.canonical import canonical_json, parse_json
-from registry_core.proofs.dsse import IN_TOTO, DsseError, sign, verify
+from registry_core.proofs.dsse import IN_TOTO, DsseError, envelope_digest, sign, verify
 from registry_core.values import Account, Digest, Name, Ref, SemVer, UseContext, Value
 
 from hallmark_approval.policy.facts import GrantedException
-from hallmark_approval.review import envelope_digest
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:hallmark:decision:v1"

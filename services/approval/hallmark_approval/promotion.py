@@ -23,10 +23,11 @@ from registry_core.events.promotions import (
     ReviewRefused,
 )
 from registry_core.persons import same_person
+from registry_core.proofs.dsse import envelope_digest
 from registry_core.values import UseContext
 
 from hallmark_approval.policy import GrantedException
-from hallmark_approval.review import Outcome, envelope_digest
+from hallmark_approval.review import Outcome
 
 
 class Stage(StrEnum):

@@ -8,11 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from registry_core.events.promotions import RuleResult
 from registry_core.persons import person_key, same_person
 from registry_core.proofs.canonical import canonical_json, from_base64, to_base64
-from registry_core.proofs.dsse import DsseError, verify
-from registry_core.values import UseContext, sha256_digest
-
-REVIEW_TYPE = "application/vnd.hallmark.review+json"
-"""DSSE payload type of a review statement."""
+from registry_core.proofs.dsse import REVIEW, DsseError, verify
+from registry_core.values import UseContext
 
 Outcome = Literal["approve", "reject", "remediate"]
 
@@ -149,7 +146,7 @@ def review_statement(
     outcome: Outcome,
     comment: str,
 ) -> bytes:
-    """The canonical JSON that a reviewer signs as DSSE `REVIEW_TYPE`; evidence digests sorted, each once."""
+    """The canonical JSON that a reviewer signs as DSSE; evidence digests sorted, each once."""
     return canonical_json(
         {
             "comment": comment,
@@ -171,7 +168,7 @@ def check_review_envelope(envelope: Mapping[str, Any], statement: bytes, keys: M
     Raises `ReviewSignatureError`.
     """
     try:
-        verified = verify(envelope, REVIEW_TYPE, keys)
+        verified = verify(envelope, REVIEW, keys)
     except DsseError as error:
         raise ReviewSignatureError(f"{error}; sign the statement with a registered review key of yours") from error
     if verified.payload != statement:
@@ -191,9 +188,4 @@ def _plain(envelope: Mapping[str, Any], statement: bytes, key: str) -> bool:
     except ValueError:
         return False
     signatures = [{"keyid": key, "sig": signature}]
-    return envelope == {"payload": to_base64(statement), "payloadType": REVIEW_TYPE, "signatures": signatures}
-
-
-def envelope_digest(envelope: Mapping[str, Any]) -> str:
-    """`sha256:<hex>` over an envelope's canonical JSON, by which records name it."""
-    return sha256_digest(canonical_json(dict(envelope)))
+    return envelope == {"payload": to_base64(statement), "payloadType": REVIEW, "signatures": signatures}

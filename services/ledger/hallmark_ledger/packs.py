@@ -15,6 +15,7 @@ from registry_core.objects import ObjectStorage
 from registry_core.problems import Problem
 from registry_core.proofs.keys import public_from_base64
 from registry_core.proofs.pack import Header, Kind, PackWriter
+from registry_core.proofs.pack.signatures import DECIDER
 from registry_core.proofs.tiles import merge_reads, plan_inclusion
 from registry_core.store.postgres import EVENT_COLUMNS, Pool, recorded
 from registry_core.store.tiles import read_entries
@@ -24,8 +25,6 @@ from hallmark_ledger.checkpoints import Checkpointer
 from hallmark_ledger.keys import vkeys
 
 BATCH = 2000
-DECIDER = "service:approval"
-"""The account under which the keys of decision records are registered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from hallmark_approval.decision import verify_decision
 from hallmark_approval.policy import Facts, GrantedException, Pack, evaluate
 from hallmark_approval.policy.facts import SbomFacts, VulnerabilityFacts
 from hallmark_approval.promotion import IllegalTransition, Promotion, Stage, evolve, fold
-from hallmark_approval.review import REVIEW_TYPE, Identity, Parties
+from hallmark_approval.review import Identity, Parties
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry_core.events import Event
@@ -27,7 +27,7 @@ from registry_core.events.promotions import (
     ReviewRefused,
     RuleResult,
 )
-from registry_core.proofs.dsse import sign
+from registry_core.proofs.dsse import REVIEW, sign
 from registry_core.proofs.keys import key_id
 from registry_core.values import RiskTier, UseContext
 
@@ -84,7 +84,7 @@ def review_of(
         "envelope": {},
     }
     review = ReviewRecorded(**{**fields, **changed})
-    envelope = sign(statement_of(promotion, review), REVIEW_TYPE, REVIEW_KEY)
+    envelope = sign(statement_of(promotion, review), REVIEW, REVIEW_KEY)
     return review.model_copy(update={"envelope": changed.get("envelope", envelope)})
 
 

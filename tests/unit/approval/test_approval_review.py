@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hallmark_approval.review import (
-    REVIEW_TYPE,
     Identity,
     Parties,
     ReviewSignatureError,
@@ -22,7 +21,7 @@ from hallmark_approval.review import (
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_core.persons import same_person
-from registry_core.proofs.dsse import sign
+from registry_core.proofs.dsse import REVIEW, sign
 from registry_core.proofs.keys import key_id
 from registry_core.values import UseContext
 
@@ -163,7 +162,7 @@ def test_nobody_with_a_part_ever_gets_through(person: str, parts: dict[str, set[
 
 def signed(**changed: Any):
     statement = review_statement(**{**SAID, **changed})
-    return statement, sign(statement, REVIEW_TYPE, KEY)
+    return statement, sign(statement, REVIEW, KEY)
 
 
 def test_the_statement_is_canonical_json_of_all_that_is_decided():

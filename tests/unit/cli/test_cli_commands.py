@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 import typer
-from hallmark.api.promotions import REVIEW_TYPE
 from hallmark.cli.base import moment
 from hallmark.cli.output import plain
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_core.proofs.canonical import canonical_json, to_base64
+from registry_core.proofs.dsse import REVIEW
 from unit.cli.fakes import FakeServer, Hallmark, Refusing
 
 REF = "model:credit-risk@1.0.0"
@@ -186,7 +186,7 @@ def test_a_key_is_made_for_its_owner_only_and_made_known(server: FakeServer, hal
 
 def test_where_nobody_watches_nothing_is_signed_without_yes(server: FakeServer, hallmark: Hallmark):
     payload = to_base64(canonical_json({"promotion": "p1", "role": "security", "outcome": "approve", "comment": ""}))
-    server.will(httpx.Response(200, json={"payload_type": REVIEW_TYPE, "payload": payload}))
+    server.will(httpx.Response(200, json={"payload_type": REVIEW, "payload": payload}))
     hallmark("key", "generate")
     result = hallmark("review", "approve", "p1", "--role", "security")
     assert (result.exit_code, len(server.requests)) == (2, 1)

@@ -6,13 +6,13 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hallmark import Client, HallmarkError
-from hallmark.api.promotions import REVIEW_TYPE, checked_statement
+from hallmark.api.promotions import checked_statement
 from hallmark.errors import WaitTimeoutError
 from hallmark.session import Retry
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_core.proofs.canonical import canonical_json, to_base64
-from registry_core.proofs.dsse import verify
+from registry_core.proofs.dsse import REVIEW, verify
 from registry_core.proofs.keys import generate_key, key_id
 from unit.cli.fakes import FakeServer, FakeTime
 
@@ -20,7 +20,7 @@ ASKED = {"promotion": "p1", "role": "security", "outcome": "approve", "comment":
 STATEMENT = {**ASKED, "ref": "model:m@1.0.0", "digest": "sha256:0"}
 
 
-def statement(document: object = STATEMENT, payload_type: str = REVIEW_TYPE) -> httpx.Response:
+def statement(document: object = STATEMENT, payload_type: str = REVIEW) -> httpx.Response:
     return httpx.Response(200, json={"payload_type": payload_type, "payload": to_base64(canonical_json(document))})
 
 
@@ -35,7 +35,7 @@ def test_a_review_is_the_servers_statement_signed_with_the_local_key(server: Fak
     assert review(tmp_path / "review.pem") == {"status": "approved"}
     handed_in = server.sent
     public = {key_id(key.public_key()): key.public_key()}
-    assert verify(handed_in["envelope"], REVIEW_TYPE, public).payload == canonical_json(STATEMENT)
+    assert verify(handed_in["envelope"], REVIEW, public).payload == canonical_json(STATEMENT)
     assert {name: handed_in[name] for name in ("role", "outcome", "comment")} == {
         "role": "security", "outcome": "approve", "comment": "read it"
     }  # fmt: skip
@@ -50,9 +50,9 @@ def test_a_review_is_the_servers_statement_signed_with_the_local_key(server: Fak
         statement({**STATEMENT, "role": "product"}),
         statement({**STATEMENT, "comment": "something else"}),
         statement([]),
-        httpx.Response(200, json={"payload_type": REVIEW_TYPE, "payload": "*"}),
-        httpx.Response(200, json={"payload_type": REVIEW_TYPE, "payload": to_base64(b'{"a": 1}')}),
-        httpx.Response(200, json={"payload_type": REVIEW_TYPE}),
+        httpx.Response(200, json={"payload_type": REVIEW, "payload": "*"}),
+        httpx.Response(200, json={"payload_type": REVIEW, "payload": to_base64(b'{"a": 1}')}),
+        httpx.Response(200, json={"payload_type": REVIEW}),
     ],
 )
 def test_a_statement_that_says_something_else_is_never_signed(server: FakeServer, answer: httpx.Response):

@@ -9,13 +9,13 @@ from uuid import UUID, uuid5
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from registry_core.events.base import NAMESPACE, RecordedEvent
-from registry_core.proofs.dsse import sign
+from registry_core.events.base import NAMESPACE, Event, RecordedEvent
 from registry_core.proofs.envelope import leaf_bytes
 from registry_core.proofs.merkle import TreeHead, leaf_hash
 from registry_core.proofs.note import Signer, sign_checkpoint
 from registry_core.proofs.pack import Header, PackWriter
 from registry_core.proofs.tiles import plan_inclusion
+from unit.proofs.signed import approved
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 ORIGIN = "hallmark.example/log"
@@ -41,13 +41,20 @@ def make_event(index: int, **changes: object) -> RecordedEvent:
     return replace(event, **changes, _decoded=[])
 
 
+def bearing(index: int, data: Event) -> RecordedEvent:
+    """A sealed event that says this."""
+    body = data.model_dump_json().encode()
+    return make_event(index, type=data.type, body=body, body_sha256=sha256(body).digest())
+
+
 @dataclass(frozen=True)
 class Log:
-    """Events, the log's key and an approver's key."""
+    """Events, the log's key and the decision that the first of them lead to."""
 
     events: tuple[RecordedEvent, ...]
     signer: Signer
     approver: Ed25519PrivateKey
+    decision: dict[str, object]
 
     @property
     def leaves(self) -> list[bytes]:
@@ -55,9 +62,6 @@ class Log:
 
     def checkpoint(self, size: int) -> str:
         return sign_checkpoint(self.signer.name, size, TreeHead().append(self.leaves[:size])[0].root, self.signer)
-
-    def decision(self) -> dict[str, object]:
-        return sign(b'{"approved":true}', "application/vnd.hallmark.decision+json", self.approver)
 
     def header(self, kind: str) -> Header:
         return Header(kind, "model:credit-risk@1.0.0", START, self.signer.name, (self.signer.vkey,))
@@ -75,15 +79,15 @@ class Log:
         return stream.getvalue()
 
     def evidence(self, *indexes: int) -> bytes:
-        """A pack of chosen events with a blob and a decision."""
+        """A pack of the first four events, chosen others, a blob and a decision."""
         stream, size = io.BytesIO(), len(self.events)
         hashes = {(0, index): leaf for index, leaf in enumerate(self.leaves)}
         writer = PackWriter(stream, self.header("evidence"), self.signer)
         writer.add_checkpoint(self.checkpoint(size))
-        for index in indexes:
+        for index in sorted({0, 1, 2, 3, *indexes}):
             writer.add_event(self.events[index], plan_inclusion(index, size).compute(hashes))
         writer.add_blob(b'{"bomFormat":"CycloneDX"}', "application/vnd.cyclonedx+json")
-        writer.add_decision(self.decision(), [self.approver.public_key()])
+        writer.add_decision(self.decision, [self.approver.public_key()])
         writer.finish()
         return stream.getvalue()
 
@@ -93,8 +97,10 @@ def make_log() -> Callable[..., Log]:
     """`make_log(size, seed)`; the same seed gives the same keys."""
 
     def make(size: int, seed: int = 1) -> Log:
-        key, approver = (Ed25519PrivateKey.from_private_bytes(bytes([seed, n] * 16)) for n in (1, 2))
-        return Log(tuple(map(make_event, range(size))), Signer(ORIGIN, key), approver)
+        key, approver, reviewer = (Ed25519PrivateKey.from_private_bytes(bytes([seed, n] * 16)) for n in (1, 2, 3))
+        told, decision = approved(approver, reviewer)
+        events = [*map(bearing, range(4), told), *map(make_event, range(4, size))]
+        return Log(tuple(events[:size]), Signer(ORIGIN, key), approver, decision)
 
     return make
 

@@ -69,7 +69,7 @@ def test_an_honest_pack_verifies(packs: dict[str, bytes], log: Any, kind: str):
     report = check(packs[kind], trusted=[log.signer.vkey])
     assert report.ok
     assert (report.kind, report.subject, report.origin) == (kind, "model:credit-risk@1.0.0", log.signer.name)
-    assert (report.events, report.blobs, report.decisions) == ((7, 0, 0) if kind == "log" else (3, 1, 1))
+    assert (report.events, report.blobs, report.decisions) == ((7, 0, 0) if kind == "log" else (6, 1, 1))
     assert report.checkpoint == log.checkpoint(7)
     assert report.signed_by == (log.signer.vkey,)
     assert not report.first_use
@@ -193,7 +193,7 @@ def forge_actor(pack: bytes, number: int):
 def test_a_forged_event_of_an_evidence_pack_is_named_by_its_proof(packs: dict[str, bytes], log: Any):
     report = check(forge_actor(packs["evidence"], 4), trusted=[log.signer.vkey])
     first = report.problems[0]
-    assert (first.line, first.what) == (4, f"event {log.events[4].id} at log index 4")
+    assert (first.line, first.what) == (4, f"event {log.events[1].id} at log index 1")
     assert "not proven" in first.message
 
 
@@ -215,10 +215,10 @@ def test_a_forged_body_is_named(packs: dict[str, bytes], log: Any):
 
 def test_a_forged_blob_is_named_by_its_digest(packs: dict[str, bytes], log: Any):
     lines = lines_of(packs["evidence"])
-    blob = json.loads(lines[5])
-    lines[5] = json.dumps({**blob, "data": base64.b64encode(b"{}").decode()}).encode()
+    blob = json.loads(lines[-3])
+    lines[-3] = json.dumps({**blob, "data": base64.b64encode(b"{}").decode()}).encode()
     report = check(forged_end(lines), trusted=[log.signer.vkey])
-    assert (report.problems[0].line, report.problems[0].what) == (6, f"blob {blob['digest']}")
+    assert (report.problems[0].line, report.problems[0].what) == (len(lines) - 2, f"blob {blob['digest']}")
 
 
 def sealed_again(log: Any, signer: Signer | None = None, **changes: object):
@@ -362,12 +362,12 @@ def test_a_decision_that_is_not_signed_by_the_keys_it_names_is_found(log: Any):
     public, stranger = log.approver.public_key(), Ed25519PrivateKey.from_private_bytes(b"\x05" * 32).public_key()
     start = [lambda w: w.add_checkpoint(log.checkpoint(7))]
     for envelope, keys in (
-        (log.decision(), [stranger]),
-        (log.decision(), [public, stranger]),
-        (log.decision(), [public, public]),
-        (log.decision(), []),
-        ({**log.decision(), "payload": "e30="}, [public]),
-        ({**log.decision(), "payloadType": 5}, [public]),
+        (log.decision, [stranger]),
+        (log.decision, [public, stranger]),
+        (log.decision, [public, public]),
+        (log.decision, []),
+        ({**log.decision, "payload": "e30="}, [public]),
+        ({**log.decision, "payloadType": 5}, [public]),
         ({}, [public]),
         (sign(b"{}", "text/plain", log.approver) | {"signatures": [{}]}, [public]),
     ):
@@ -475,4 +475,4 @@ def test_a_leaf_in_the_pack_is_the_leaf_of_the_log(packs: dict[str, bytes], log:
     record = json.loads(lines_of(packs["evidence"])[2])["record"]
     del record["body"]
     leaf = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
-    assert leaf_hash(leaf) == leaf_hash(leaf_bytes(log.events[1]))
+    assert leaf_hash(leaf) == leaf_hash(leaf_bytes(log.events[0]))

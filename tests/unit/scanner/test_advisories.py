@@ -240,5 +240,5 @@ def test_no_version_text_makes_the_matcher_fail(version: str, fixed: str, ecosys
 
 @pytest.mark.parametrize("version", ["1\x00", "1\ud800"])
 def test_a_text_that_cannot_be_stored_is_refused(version: str):
-    with pytest.raises(AdvisoryError, match="NUL or half a character|hex escape"):
+    with pytest.raises(AdvisoryError, match=r"NUL or half a character|hex escape"):
         parse(osv({"introduced": "0"}, {"fixed": version}))

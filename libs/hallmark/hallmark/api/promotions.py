@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from registry_core.proofs.canonical import canonical_json, from_base64, parse_json
-from registry_core.proofs.dsse import sign
+from registry_core.proofs.dsse import REVIEW, sign
 from registry_core.proofs.keys import KeyFileError, load_key
 
 from hallmark import files as local
@@ -17,7 +17,6 @@ from hallmark.errors import HallmarkError, WaitTimeoutError
 from hallmark.session import Session
 from hallmark.wire import Document, present, read, segment, upload, version_path, write
 
-REVIEW_TYPE: Final = "application/vnd.hallmark.review+json"
 """DSSE payload type of a review statement: nothing else is ever signed here."""
 ENDED: Final = frozenset({"refused", "approved", "rejected"})
 """A promotion that came to its end."""
@@ -82,7 +81,7 @@ class Promotions(Session):
         statement = checked_statement(payload, {**intent, "promotion": promotion})
         if agree and not agree(statement):
             raise HallmarkError("Not signed", "the review was not signed", fix="review again when you agree")
-        envelope = sign(payload, REVIEW_TYPE, private)
+        envelope = sign(payload, REVIEW, private)
         return self.ask(write("POST", f"{where}/reviews", {**intent, "envelope": envelope}))
 
     def request_exception(
@@ -132,7 +131,7 @@ def checked_statement(payload: bytes, expected: Mapping[str, str]) -> Mapping[st
 
 
 def _payload(answer: Document) -> bytes:
-    if answer.get("payload_type") != REVIEW_TYPE:
+    if answer.get("payload_type") != REVIEW:
         raise _unsafe(f"its type is {str(answer.get('payload_type'))[:100]!r}")
     try:
         return from_base64(answer["payload"])

@@ -12,10 +12,13 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from registry_core.proofs.canonical import to_base64
+from registry_core.proofs.canonical import canonical_json, to_base64
 from registry_core.proofs.keys import key_id
+from registry_core.values import sha256_digest
 
 IN_TOTO = "application/vnd.in-toto+json"
+REVIEW = "application/vnd.hallmark.review+json"
+"""What a reviewer signs."""
 MOST_SIGNATURES = 64
 
 
@@ -43,6 +46,11 @@ def sign(payload: bytes, payload_type: str, *keys: Ed25519PrivateKey) -> dict[st
     message = pae(payload_type, payload)
     signatures = [{"keyid": key_id(key.public_key()), "sig": to_base64(key.sign(message))} for key in keys]
     return {"payload": to_base64(payload), "payloadType": payload_type, "signatures": signatures}
+
+
+def envelope_digest(envelope: Mapping[str, Any]) -> str:
+    """`sha256:<hex>` over an envelope's canonical JSON, by which records name it."""
+    return sha256_digest(canonical_json(dict(envelope)))
 
 
 def verify(

@@ -27,6 +27,7 @@ from registry_core.proofs.pack.lines import (
 from registry_core.proofs.pack.order import EventOrder, ProvenEvents, WholeLog
 from registry_core.proofs.pack.reading import read_batches
 from registry_core.proofs.pack.report import Problem, Report, describe
+from registry_core.proofs.pack.signatures import Signatures
 from registry_core.proofs.plain_event import Run
 
 MOST_PROBLEMS = 100
@@ -70,7 +71,7 @@ class _Verification:
         self._trusted = self._parse_keys(trusted, 0, "trusted key")
         self._header: Header | None = None
         self._order: EventOrder | None = None
-        self._erasures = Erasures()
+        self._erasures, self._signatures = Erasures(), Signatures()
         self._checkpoint: str | None = None
         self._signed_by: tuple[str, ...] = ()
         self._ended = False
@@ -172,6 +173,8 @@ class _Verification:
         self._erasures.event(event, self._line)
         if self._order and event.log_index is not None:
             self._problems_of(self._order.event(item, event.log_index))
+        if self._header and self._header.kind == "evidence":
+            self._problems_of(self._signatures.event(event))
 
     def _check_handover(self, note: str) -> None:
         try:
@@ -199,6 +202,8 @@ class _Verification:
             verify(item.envelope, take(item.envelope, "payloadType", str), keys, threshold=len(keys))
         except ValueError as error:
             self._problem(f"the decision's signature does not hold: {error}")
+        else:
+            self._problems_of(self._signatures.decision(item.envelope, keys.values()))
 
     def _check_end(self, item: EndItem) -> None:
         self._ended = True
@@ -276,8 +281,6 @@ class _Verification:
             )
         if erased := self._counts["erased"]:
             yield f"{erased} events have an erased body: what they said is gone, that they were recorded is proven"
-        if self._counts["decision"]:
-            yield "decisions were checked with the keys that the pack names; whose keys those are is not checked here"
         if self._order and self._order.broken:
             yield "something is damaged or missing, so not everything behind it could be compared with a signed root"
         if self.stopped:
