@@ -24,7 +24,7 @@ $(UV):
 $(INSTALLED): $(UV) requirements.lock $(MEMBERS:%=%/pyproject.toml)
 	@echo "Installing Hallmark (locked) ..."
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
-	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation $(MEMBERS:%=-e %)
 	@touch $@
 

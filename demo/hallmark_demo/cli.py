@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -34,7 +34,11 @@ def demo(
     console, started = Console(), monotonic()
     try:
         console.print(Panel(INTRODUCTION, border_style="cyan"))
-        with _workspace() as folder, _site(folder, console) as site:
+        with ExitStack() as parts:
+            with _undisturbed():
+                folder = parts.enter_context(_workspace())
+                child = parts.enter_context(_server(folder, console))
+            site = _site(child, folder, console)
             outcome = _walk(site, folder, console)
             _keep(outcome.pack)
             _summarise(outcome, monotonic() - started, console)
@@ -55,10 +59,21 @@ def _workspace() -> Iterator[Path]:
 
 
 @contextmanager
-def _site(folder: Path, console: Console) -> Iterator[Any]:
-    """The server as a child that ends with us, even when we are killed."""
-    from hallmark_demo.journey import Site  # noqa: PLC0415 - keeps `hallmark --help` quick
+def _undisturbed() -> Iterator[None]:
+    """An interrupt waits for the end of the block: whatever has begun by then has somebody who ends it."""
+    waiting: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: waiting.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if waiting:
+        raise KeyboardInterrupt
 
+
+@contextmanager
+def _server(folder: Path, console: Console) -> Iterator["subprocess.Popen[bytes]"]:
+    """A child that ends with us, even when we are killed."""
     command = [sys.executable, "-m", "hallmark_demo.server", str(folder / "var")]
     log = (folder / "server.log").open("wb")
     with (
@@ -68,12 +83,7 @@ def _site(folder: Path, console: Console) -> Iterator[Any]:
         ) as child,
     ):
         try:
-            with console.status("  starting PostgreSQL, a Kafka broker and seven services ..."):
-                site = _read_site(child, folder)
-            console.print(
-                f"  [green]✓[/] PostgreSQL, Kafka broker and seven services at {site['url']}", highlight=False
-            )
-            yield Site(**site)
+            yield child
         finally:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # what stops is already stopping
             console.print("  stopping ...", style="dim")
@@ -82,6 +92,15 @@ def _site(folder: Path, console: Console) -> Iterator[Any]:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(15)
             child.kill()
+
+
+def _site(child: "subprocess.Popen[bytes]", folder: Path, console: Console) -> Any:
+    from hallmark_demo.journey import Site  # noqa: PLC0415 - keeps `hallmark --help` quick
+
+    with console.status("  starting PostgreSQL, a Kafka broker and seven services ..."):
+        site = _read_site(child, folder)
+    console.print(f"  [green]✓[/] PostgreSQL, Kafka broker and seven services at {site['url']}", highlight=False)
+    return Site(**site)
 
 
 def _read_site(child: "subprocess.Popen[bytes]", folder: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 from pathlib import Path
+from threading import Thread
 
 import uvloop
 from hallmark.cli.administrator import first_token
@@ -31,7 +32,8 @@ async def serve(data_dir: Path) -> None:
         objects_url="",
     )
     stop = asyncio.Event()
-    asyncio.get_running_loop().run_in_executor(None, _wait_for_parent, stop, asyncio.get_running_loop())
+    # Not in an executor, whose threads are waited for: where the start fails, this process has to end.
+    Thread(target=_wait_for_parent, args=(stop, asyncio.get_running_loop()), daemon=True).start()
     async with local_stack(data_dir, ephemeral=True, configured=settings) as stack:
 
         async def started(platform: Platform, port: int) -> None:
@@ -42,7 +44,7 @@ async def serve(data_dir: Path) -> None:
             }
             print(json.dumps(site), flush=True)
 
-        await run_services(stack.settings, ALL, started, stop)
+        await run_services(stack.settings, ALL, started, stop, stack.listener)
 
 
 def _wait_for_parent(stop: asyncio.Event, loop: asyncio.AbstractEventLoop) -> None:

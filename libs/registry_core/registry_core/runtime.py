@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
@@ -28,9 +29,16 @@ Started = Callable[[Platform, int], Coroutine[None, None, None]]
 
 
 async def run_services(
-    settings: Settings, names: Sequence[str], started: Started | None = None, stop: asyncio.Event | None = None
+    settings: Settings,
+    names: Sequence[str],
+    started: Started | None = None,
+    stop: asyncio.Event | None = None,
+    listener: socket.socket | None = None,
 ) -> None:
-    """Run until `stop`, by default SIGTERM or SIGINT. `started(platform, port)` is called once HTTP answers."""
+    """Run until `stop`, by default SIGTERM or SIGINT. `started(platform, port)` is called once HTTP answers.
+
+    HTTP is served on `listener`, by default on the settings' host and port.
+    """
     telemetry.configure(settings, names[0] if len(names) == 1 else "all")
     builds = find_services(names)
     if owner := settings.postgres_owner_dsn.get_secret_value():
@@ -40,7 +48,7 @@ async def run_services(
         services = [build(platform) for build in builds]
         await install_schema(settings, services)
         _hint_on_append(platform, services)
-        await _run(platform, services, started, stop or _stop_on_signals())
+        await _run(platform, services, started, stop or _stop_on_signals(), listener)
     finally:
         platform.terminate()
 
@@ -98,7 +106,13 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _run(platform: Platform, services: Sequence[Service], started: Started | None, stop: asyncio.Event) -> None:
+async def _run(
+    platform: Platform,
+    services: Sequence[Service],
+    started: Started | None,
+    stop: asyncio.Event,
+    listener: socket.socket | None,
+) -> None:
     settings = platform.settings
     config = uvicorn.Config(
         make_app(platform, services), host=settings.host, port=settings.port, log_config=None, access_log=False,
@@ -107,7 +121,7 @@ async def _run(platform: Platform, services: Sequence[Service], started: Started
     server = _Server(config)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(loop()) for loop in loops(platform, services)]
-        serving = tasks.create_task(server.serve())
+        serving = tasks.create_task(server.serve([listener] if listener else None))
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.01)
         if started and server.started:

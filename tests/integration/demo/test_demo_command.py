@@ -66,6 +66,18 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path, said: str) -> None:
     assert left_in(folder) == ([], [])
 
 
+def test_a_server_that_cannot_start_ends_and_says_why(folder: Path) -> None:
+    """Though its standard input stays open, by which it would otherwise know when to end."""
+    (folder / "var").write_text("a file where a folder is needed")
+    with subprocess.Popen(
+        [sys.executable, "-m", "hallmark_demo.server", str(folder / "var")],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as server:  # fmt: skip
+        assert server.wait(60) != 0
+        assert server.stderr is not None
+        assert str(folder / "var").encode() in server.stderr.read()
+
+
 @pytest.mark.timeout(240)
 def test_it_walks_to_the_end_with_its_ports_taken_and_without_root(folder: Path) -> None:
     with socket.socket() as console, socket.socket() as kafka:

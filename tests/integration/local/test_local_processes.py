@@ -173,6 +173,19 @@ def test_a_taken_port_is_passed_over_for_one_near_it():
         assert ports.is_free(ports.choose(port))
 
 
+def test_of_two_that_want_one_port_each_gets_one_of_its_own_and_keeps_it():
+    with ports.listen("127.0.0.1", 0) as first, ports.listen("127.0.0.1", first.getsockname()[1]) as second:
+        taken, near = first.getsockname()[1], second.getsockname()[1]
+        assert near != taken
+        assert not ports.is_free(taken)
+        assert not ports.is_free(near)
+
+
+def test_an_address_of_another_machine_is_told():
+    with pytest.raises(LocalStackError, match=r"cannot listen on 192\.0\.2\.1.*HALLMARK_HOST"):
+        ports.listen("192.0.2.1", 8080)
+
+
 @given(preferred=st.none() | st.integers(min_value=1024, max_value=65535))
 @settings(max_examples=50, deadline=None)
 def test_the_chosen_port_is_free(preferred: int | None):

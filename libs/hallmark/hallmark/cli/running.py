@@ -51,7 +51,7 @@ async def _up(settings: Settings, services: Sequence[str]) -> None:
         async def started(platform: Platform, port: int) -> None:
             await _announce(platform, f"http://{settings.host}:{port}", local=stack.postgres is not None)
 
-        await run_services(stack.settings, services, started)
+        await run_services(stack.settings, services, started, listener=stack.listener)
 
 
 async def _announce(platform: Platform, url: str, *, local: bool) -> None:

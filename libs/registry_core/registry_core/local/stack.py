@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ class LocalStack:
     """`settings` lead to everything. The servers are None where the settings named others."""
 
     settings: Settings
+    listener: socket.socket
+    """Where HTTP is to be served; held from the start, so that nobody else can take the port."""
     postgres: LocalPostgres | None
     broker: LocalBroker | None
 
@@ -50,10 +53,11 @@ async def local_stack(
     async with AsyncExitStack() as stack:
         database = None if _dsn(given) else await _enter_postgres(stack, data_dir, ephemeral)
         running = None if given.kafka_bootstrap else await stack.enter_async_context(broker(folder=_logs(data_dir)))
-        settings = _settings(given, data_dir, database, running)
+        listener = stack.enter_context(ports.listen(given.host, given.port))
+        settings = _settings(given, data_dir, database, running, listener.getsockname()[1])
         watching = asyncio.create_task(_keep_alive(database, running))
         stack.push_async_callback(_end, watching)
-        yield LocalStack(settings, database, running)
+        yield LocalStack(settings, listener, database, running)
 
 
 def service_dsn(server: LocalPostgres) -> str:
@@ -101,8 +105,10 @@ def _logs(data_dir: Path) -> Path:
     return folder
 
 
-def _settings(given: Settings, data_dir: Path, database: LocalPostgres | None, running: LocalBroker | None) -> Settings:
-    found: dict[str, object] = {"data_dir": data_dir, "port": ports.choose(given.port)}
+def _settings(
+    given: Settings, data_dir: Path, database: LocalPostgres | None, running: LocalBroker | None, port: int
+) -> Settings:
+    found: dict[str, object] = {"data_dir": data_dir, "port": port}
     if database:
         owner = database.dsn_of(OWNER, role=SUPERUSER)
         ledger = database.dsn_of(OWNER, role=LEDGER_ROLE)
