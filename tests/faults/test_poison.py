@@ -82,7 +82,7 @@ def registration(ref: str, event: str | None = None, **changes: Any) -> bytes:
 
 def barely_an_event() -> bytes:
     """Small enough for the topic (256 KiB), and too large for the event that would come of it."""
-    files = [{"name": f"{n}", "digest": DIGEST} for n in range(2655)] + [{"name": "x" * 60, "digest": DIGEST}]
+    files = [{"name": f"{n:0{166 + (n < 940)}}", "digest": DIGEST} for n in range(1000)]
     document = json.loads(registration("model:d@1.0.0", data={"ref": "model:d@1.0.0", "files": files}))
     return json.dumps(document, separators=(",", ":")).encode()
 

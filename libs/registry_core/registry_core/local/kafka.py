@@ -92,9 +92,8 @@ class _Node:
         with built_whole(self.logs) as scratch:
             self._configure(DEFAULT_PORT, scratch)
             cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")  # the form of kafka.common.Uuid
-            await run(
-                self._java(main="kafka.tools.StorageTool", before=("format", "-t", cluster_id, "-c")), self.pid_file
-            )
+            option = f"--cluster-id={cluster_id}"  # in one word, since it may begin with a dash
+            await run(self._java(main="kafka.tools.StorageTool", before=("format", option, "-c")), self.pid_file)
 
     def _configure(self, port: int, logs: Path) -> None:
         text = _PROPERTIES.format(host=ports.LOOPBACK, port=port, controller=ports.choose(), logs=logs)
