@@ -48,11 +48,11 @@ test: tests faults  ## Every test, on the same embedded parts
 
 .PHONY: tests
 tests: $(INSTALLED)  ## Every test but kills, wipes and restarts, in two processes
-	$(BIN)/pytest -m "not faults" --numprocesses 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest -m "not faults and not kafka" --numprocesses 2 --dist loadgroup $(ARGS)
 
 .PHONY: faults
 faults: $(INSTALLED)  ## Kills, wipes and restarts, on the same embedded parts
-	$(BIN)/pytest -m faults $(ARGS)
+	$(BIN)/pytest -m "faults and not kafka" $(ARGS)
 
 $(PEERS_INSTALLED): $(UV) bench/requirements.lock
 	@echo "Installing what the benchmarks compare with (locked) ..."
@@ -102,7 +102,7 @@ kafka: $(INSTALLED)  ## Run Apache Kafka 4 without Docker (needs Java 17 and Mav
 
 .PHONY: test-kafka
 test-kafka: $(INSTALLED)  ## The messaging and end-to-end tests against Apache Kafka (needs Java 17 and Maven)
-	HALLMARK_TEST_KAFKA=kafka $(BIN)/pytest -m "(messaging or e2e) and not faults" $(ARGS)
+	HALLMARK_TEST_KAFKA=kafka $(BIN)/pytest -m "(messaging or e2e or kafka) and not faults" $(ARGS)
 
 .PHONY: faults-kafka
 faults-kafka: $(INSTALLED)  ## Kills, wipes and restarts against Apache Kafka (about ten minutes)

@@ -236,4 +236,4 @@ def test_help_costs_little_more_than_the_library_that_prints_it():
 
     library = (sys.executable, "-c", "import typer, rich.console")
     spent = [(seconds(str(HALLMARK), "--help"), seconds(*library)) for _ in range(3)]
-    assert min(ours / theirs for ours, theirs in spent) < 2
+    assert min(ours / theirs for ours, theirs in spent) < 3

@@ -18,10 +18,16 @@ from registry_core.local.errors import LocalStackError
 from registry_core.local.kafka import PROJECT, apache_kafka, resolve_jars
 
 MISSING = [name for name in ("java", "mvn") if shutil.which(name) is None]
-needs_java = pytest.mark.skipif(bool(MISSING), reason=f"{' and '.join(MISSING)} missing: Apache Kafka cannot be run")
+WITHOUT_JAVA = pytest.mark.skipif(bool(MISSING), reason=f"{' and '.join(MISSING)} missing: Apache Kafka cannot be run")
 CACHE = PROJECT / ".kafka"
 StartParent = Callable[..., "subprocess.Popen[str]"]
 FOREGROUND = "import runpy; runpy.run_module('registry_core.local.kafka', run_name='__main__')"
+
+
+def needs_java(test: Callable[..., object]) -> Callable[..., object]:
+    """Runs Apache Kafka, which `make test-kafka` is for."""
+    marked: Callable[..., object] = pytest.mark.kafka(WITHOUT_JAVA(test))
+    return marked
 
 
 @pytest.fixture(scope="module")
