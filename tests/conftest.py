@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,14 +66,26 @@ class Database:
     ledger_dsn: str
 
 
+@pytest.fixture(scope="session")
+async def installed(postgres_server: LocalPostgres) -> str:
+    """The name of a database with the schema, to be copied: four times as fast as installing it for every test."""
+    await postgres_server.database("installed")
+    await schema.install(postgres_server.dsn_of("installed", role="postgres"))
+    return "installed"
+
+
 @pytest.fixture
-async def database(postgres_server: LocalPostgres) -> Database:
+async def database(postgres_server: LocalPostgres, installed: str) -> AsyncIterator[Database]:
     name = f"t{uuid4().hex[:12]}"
-    await postgres_server.database(name)
-    owner = postgres_server.dsn_of(name, role="postgres")
-    await schema.install(owner)
-    roles = ("hallmark_service", "hallmark_ledger")
-    return Database(owner, *(postgres_server.dsn_of(name, role=role) for role in roles))
+    administrator = await asyncpg.connect(postgres_server.admin_dsn)
+    try:
+        await administrator.execute(f"create database {name} template {installed} strategy file_copy owner hallmark")
+        roles = ("postgres", "hallmark_service", "hallmark_ledger")
+        yield Database(*(postgres_server.dsn_of(name, role=role) for role in roles))
+        with suppress(asyncpg.PostgresError, OSError):  # a test may have killed the server
+            await administrator.execute(f"drop database {name} with (force)")
+    finally:
+        await administrator.close()
 
 
 @pytest.fixture

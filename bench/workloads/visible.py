@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from random import Random
@@ -11,7 +12,6 @@ from statistics import quantiles
 from time import perf_counter
 from uuid import UUID, uuid4
 
-import httpx
 from registry_core.events import Event, NewEvent, Origin
 from registry_core.events.governance import AccountCreated, RolesChanged
 from registry_core.identity import account_stream, new_token
@@ -28,25 +28,22 @@ RATE, SECONDS = 500, 6.0
 VIEW = "version_timeline"
 
 
-class Subscriber:
-    """A client of the view's live subscription over HTTP: when each row arrived, by its log index."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self._url, self._token = f"{url}/v1/views/{VIEW}/live", token
-        self.arrived: dict[int, float] = {}
-        self.listening = asyncio.Event()
-
-    async def run(self) -> None:
-        headers = {"authorization": f"Bearer {self._token}"}
-        async with (
-            httpx.AsyncClient(timeout=None, headers=headers) as http,  # noqa: S113 - it stays open
-            http.stream("GET", self._url) as answer,
-        ):
-            answer.raise_for_status()
-            async for line in answer.aiter_lines():
-                self.listening.set()
-                if line.startswith("data: {"):
-                    self.arrived[json.loads(line[6:])["log_index"]] = perf_counter()
+@asynccontextmanager
+async def _subscribed(url: str, token: str, rows: int) -> AsyncIterator[asyncio.StreamReader]:
+    """A client of the view's live subscription, listening; its output, as `bench.subscriber` tells."""
+    client = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "bench.subscriber", f"{url}/v1/views/{VIEW}/live", token, str(rows),
+        stdout=asyncio.subprocess.PIPE, limit=16 * 1024 * 1024,
+    )  # fmt: skip
+    assert client.stdout
+    try:
+        if await client.stdout.readline() != b"listening\n":
+            raise RuntimeError("the subscriber does not listen")
+        yield client.stdout
+    finally:
+        with suppress(ProcessLookupError):
+            client.kill()
+        await client.wait()
 
 
 @workload("visible", "ms, p99", ratio_at_most(10), p99_at_most(25))
@@ -111,20 +108,14 @@ class _Sent:
 
 async def _measured(platform: Platform, url: str, token: str, events: Iterator[NewEvent], *, shown: bool) -> Sample:
     """RATE events per second for SECONDS, while a client is subscribed: latencies in ms, and their 99th percentile."""
-    subscriber, sent = Subscriber(url, token), _Sent()
-    listening = asyncio.create_task(subscriber.run())
-    await subscriber.listening.wait()
-    try:
+    sent = _Sent()
+    async with _subscribed(url, token, int(RATE * SECONDS)) as output:
         await _send(platform, events, sent)
         indexes = await _log_indexes(platform, list(sent.at))
         async with asyncio.timeout(30):
-            while not subscriber.arrived.keys() >= set(indexes.values()):  # noqa: ASYNC110 - it comes over HTTP
-                await asyncio.sleep(0.01)
-    finally:
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+            arrived = json.loads(await output.readline())
     if shown:
-        latencies = [subscriber.arrived[indexes[event]] - at for event, at in sent.at.items()]
+        latencies = [arrived[str(indexes[event])] - at for event, at in sent.at.items()]
     else:
         latencies = [sent.acknowledged[event] - at for event, at in sent.at.items()]
     in_ms = [1000 * seconds for seconds in latencies]

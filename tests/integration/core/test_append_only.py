@@ -10,8 +10,9 @@ from support import new
 
 TABLES = ("events", "sealed", "checkpoints", "streams", "sealer_state", "tiles", "partition_heads")
 FUNCTIONS = {
-    "hallmark_service": {"append_batch", "unsealed", "streams_at"},
+    "hallmark_service": {"append_batch", "backlog", "unsealed", "streams_at"},
     "hallmark_ledger": {
+        "backlog",
         "unsealed",
         "try_sealer_lock",
         "seal",

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass
+from time import monotonic
 
 import asyncpg
 import structlog
@@ -19,8 +20,8 @@ log = structlog.get_logger()
 
 CHUNK_EVENTS, CHUNK_ROWS, CHUNK_BYTES = 100_000, 20_000, 16 * 1024 * 1024
 """A transaction takes in so many log indexes at most, and ends early after so many rows or bytes of events."""
-GATHER = 0.003
-"""Seconds in which further events gather before the next chunk: fewer, larger transactions under load."""
+LONGEST_REST = 0.02
+"""Seconds. After a chunk a follower rests for as long as it took: fewer, larger transactions under load."""
 POLL = 1.0
 """Seconds between looks for a table to build."""
 _UNDER_WAY = """select true from work.projections
@@ -121,17 +122,18 @@ class Projector:
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._repeat(self.follow, 1.0, SEALED, GATHER))
+            tasks.create_task(self._repeat(self.follow, 1.0, SEALED, LONGEST_REST))
             tasks.create_task(self._repeat(self._try_to_build, POLL, REBUILDS))
 
     async def _repeat(
-        self, step: Callable[[], Awaitable[int]], seconds: float, channel: str, pause: float = 0.0
+        self, step: Callable[[], Awaitable[int]], seconds: float, channel: str, longest_rest: float = 0.0
     ) -> None:
         with closing(self._notifier.subscribe(channel)) as woken:
             while True:
+                started = monotonic()
                 try:
                     if await step():
-                        await asyncio.sleep(pause)
+                        await asyncio.sleep(min(monotonic() - started, longest_rest))
                     else:
                         await woken.wait(seconds)
                 except (*TRANSIENT, asyncpg.LockNotAvailableError) as error:

@@ -5,9 +5,11 @@ Why a snapshot difference and not a position or xid watermark: docs/decisions/00
 
 import asyncio
 import zlib
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -26,8 +28,8 @@ log = structlog.get_logger()
 BATCH = 5000
 BUSY_POLL, IDLE_POLL = 0.005, 0.05
 """Seconds between passes without a hint: another process's appends are sealed this late at worst."""
-CROWD, GATHER = 16, 0.005
-"""After a pass of so many events the next one waits these seconds: many small passes would slow the writers down."""
+LONGEST_REST = 0.02
+"""Seconds. After a pass the sealer rests for as long as it took: many small passes would slow the writers down."""
 _LEAF = slice(4, None)
 """Columns of log.unsealed that make the leaf, in the order of `leaf_parts`."""
 
@@ -49,6 +51,7 @@ class Sealer:
     def __init__(self, pool: Pool, partitions: int) -> None:
         self._pool, self._partitions = pool, partitions
         self._tip: _Tip | None = None
+        self._ahead: list[asyncpg.Record] = []
         self._hint = asyncio.Event()
 
     def wake(self) -> None:
@@ -59,6 +62,7 @@ class Sealer:
         idle, prepared = 0, False
         while True:
             self._hint.clear()
+            started = monotonic()
             try:
                 prepared = prepared or await self._prepare()
                 sealed = await self.seal_once()
@@ -67,8 +71,8 @@ class Sealer:
                 sealed = 0
                 await asyncio.sleep(0.2)
             idle = 0 if sealed else idle + 1
-            if CROWD <= sealed < BATCH:
-                await asyncio.sleep(GATHER)
+            if 0 < sealed < BATCH:
+                await asyncio.sleep(min(monotonic() - started, LONGEST_REST))
             elif not sealed:
                 await self._pause(BUSY_POLL if idle < 200 else IDLE_POLL)
 
@@ -87,27 +91,53 @@ class Sealer:
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 if not await connection.fetchval("select log.try_sealer_lock()"):
-                    self._tip = None
+                    self._forget()
                     return 0
                 return await self._seal(connection)
         except BaseException:
-            self._tip = None  # what the database kept of this pass is unknown
+            self._forget()  # what the database kept of this pass is unknown
             raise
 
+    def _forget(self) -> None:
+        self._tip, self._ahead = None, []
+
     async def _seal(self, connection: Connection) -> int:
-        rows = await connection.fetch("select * from log.unsealed($1)", BATCH)
+        rows = self._ahead or await connection.fetch("select * from log.unsealed($1)", BATCH)
         if not rows:
             UNSEALED.set(0)
             return 0
-        first = rows[0]["first_index"]
-        if self._tip is None or self._tip.head.size != first:
-            self._tip = await _load_tip(connection, first)
-        tip, arguments = self._next(self._tip, rows)
-        await connection.execute("select log.seal($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", *arguments)
-        self._tip = tip
+        if not self._ahead and (self._tip is None or self._tip.head.size != rows[0]["first_index"]):
+            self._tip = await _load_tip(connection, rows[0]["first_index"])
+        assert self._tip is not None
+        async with self._reading_ahead(rows) as ahead:
+            tip, arguments = self._next(self._tip, rows)
+            await connection.execute("select log.seal($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", *arguments)
+            self._tip, self._ahead = tip, await ahead
         SEALED.inc(len(rows))
         UNSEALED.set((datetime.now(UTC) - rows[0]["recorded_at"]).total_seconds())
         return len(rows)
+
+    @asynccontextmanager
+    async def _reading_ahead(self, rows: list[asyncpg.Record]) -> AsyncIterator[Awaitable[list[asyncpg.Record]]]:
+        """Of a backlog, what follows these rows: the server finds it while the leaves of these are made and written.
+
+        log.seal refuses it, if another sealer comes in between.
+        """
+        ahead = asyncio.create_task(
+            self._read_after(rows[-1]["event_position"], rows[0]["highest"], rows[0]["snapshot"])
+        )
+        try:
+            await asyncio.sleep(0)  # so that the query is on its way
+            yield ahead
+        finally:
+            ahead.cancel()
+            with suppress(asyncio.CancelledError, asyncpg.PostgresError, OSError):
+                await ahead
+
+    async def _read_after(self, position: int, highest: int, snapshot: str) -> list[asyncpg.Record]:
+        if position == highest:
+            return []
+        return await self._pool.fetch("select * from log.backlog($1, $2, $3, $4)", BATCH, position, highest, snapshot)
 
     def _next(self, tip: _Tip, rows: list[asyncpg.Record]) -> tuple[_Tip, tuple[Any, ...]]:
         previous, before, topics, partitions, leaves = dict(tip.previous), [], [], [], []

@@ -38,14 +38,6 @@ begin
         from part join log.events e using (position)
        order by part.position;
   else
-    return query
-      select state.next_index, state.backlog_snapshot::text, state.backlog_to, e.position, e.stream_id, e.version,
-             e.event_id, e.type, e.body_sha256, e.actor, e.occurred_at, e.recorded_at, e.correlation_id,
-             e.causation_id, e.traceparent
-        from log.events e
-       where e.position > state.backlog_from and e.position <= state.backlog_to
-         and not pg_visible_in_snapshot(e.xid, state.snapshot)
-         and not exists (select 1 from log.sealed s where s.position = e.position)
-       order by e.position limit p_limit;
+    return query select * from log.backlog(p_limit, state.backlog_from, state.backlog_to, state.backlog_snapshot::text);
   end if;
 end $$;

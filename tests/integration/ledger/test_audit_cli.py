@@ -1,0 +1,90 @@
+"""`hallmark audit` as an auditor runs it, over HTTP against a running ledger."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import asyncpg
+import pytest
+from conftest import Database
+from hallmark.cli import app
+from registry_core.events.versions import VersionAdded
+from registry_core.local import ports
+from registry_core.runtime import run_services
+from registry_core.service import Platform
+from registry_core.settings import Settings
+from registry_core.store import ANY, Append
+from support import new, token_of
+from typer.testing import CliRunner
+
+
+@dataclass(frozen=True)
+class Auditor:
+    platform: Platform
+    environment: dict[str, str]
+
+    async def __call__(self, *arguments: str, code: int = 0) -> Any:
+        """The JSON that a command prints."""
+        run = CliRunner().invoke
+        result = await asyncio.to_thread(run, app, ["audit", *arguments, "--json"], env=self.environment)
+        assert result.exit_code == code, result.output
+        return json.loads(result.stdout)
+
+    async def append(self) -> int:
+        """Five events; the log index of the last."""
+        data = [VersionAdded(ref=f"model:m@1.0.{n}", digest="sha256:" + "0" * 64) for n in range(5)]
+        events = [new(item) for item in data]
+        await self.platform.store.append(Append(f"asset:model:{uuid4()}", events, ANY))
+        index = await self.platform.store.wait_sealed(events[-1].id, 20)
+        assert index is not None
+        return index
+
+
+@pytest.fixture
+async def auditor(ledger_settings: Settings, tmp_path: Path) -> AsyncIterator[Auditor]:
+    started: asyncio.Future[tuple[Platform, int]] = asyncio.get_running_loop().create_future()
+    stop, settings = asyncio.Event(), ledger_settings.model_copy(update={"checkpoint_seconds": 0.1})
+
+    async def tell(platform: Platform, port: int) -> None:
+        started.set_result((platform, port))
+
+    with ports.listen("127.0.0.1", 0) as listener:
+        running = asyncio.create_task(run_services(settings, ["ledger"], tell, stop, listener))
+        platform, port = await started
+        token = await token_of(platform, "root", "admin")
+        where = {"HALLMARK_URL": f"http://127.0.0.1:{port}", "HALLMARK_TOKEN": token}
+        auditor = Auditor(platform, {**where, "XDG_CONFIG_HOME": str(tmp_path)})
+        await auditor.append()
+        yield auditor
+        stop.set()
+        await running
+
+
+async def test_the_live_log_verifies_and_an_altered_event_is_named(auditor: Auditor, database: Database) -> None:
+    index = await auditor.append()
+    await auditor("checkpoint")
+    report = await auditor("verify", "--live")
+    assert report["ok"]
+    assert report["size"] > index
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("alter table log.events disable trigger user")
+    position = await owner.fetchval("select position from log.sealed where log_index = $1", index)
+    await owner.execute("update log.events set actor = 'mallory' where position = $1", position)
+    await owner.close()
+    report = await auditor("verify", "--live", code=1)
+    assert [finding["first"] for finding in report["findings"]] == [index]
+
+
+async def test_after_a_rotation_the_old_key_still_leads_to_the_log(auditor: Auditor, tmp_path: Path) -> None:
+    old, held = await auditor("key"), tmp_path / "held.note"
+    held.write_text((await auditor("checkpoint"))["checkpoint"])
+    rotated = await auditor("rotate-key", "--reason", "yearly")
+    await auditor.append()
+    assert rotated["vkey"] != old["vkey"]
+    assert (await auditor("key"))["vkey"] == rotated["vkey"]
+    assert (await auditor("verify", "--live", "--key", old["vkey"], "--held", str(held)))["ok"]
+    assert (await auditor("verify", "--held", str(held)))["ok"]
