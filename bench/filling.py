@@ -6,7 +6,7 @@ from itertools import islice
 
 import asyncpg
 from registry_core.store import schema
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 from registry_core.store.sealer import Sealer
 
 from bench.lives import Row, rows

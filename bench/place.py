@@ -12,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 from registry_core.local.postgres import LocalPostgres, postgres
 from registry_core.store import schema
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 
 ROOT = Path(__file__).parent
 OUT = ROOT / "out"

@@ -17,7 +17,7 @@ from registry_core.local.kafka import apache_kafka
 from registry_core.local.postgres import LocalPostgres, temporary_postgres
 from registry_core.settings import Settings
 from registry_core.store import schema
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two cores are everybody's
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -10,7 +10,7 @@ from typing import Any
 import asyncpg
 from registry_core.events.versions import VersionAdded
 from registry_core.store import ANY, Append, schema
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 from registry_core.store.sealer import Sealer
 from support import new
 

@@ -14,7 +14,8 @@ from registry_core.notifier import Notifier
 from registry_core.projections import Entry, Projection, Projector, Row, commands, stands_at, types_of
 from registry_core.projections.commands import TableState
 from registry_core.store import ANY, Append
-from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from registry_core.values import Metadata
 from support import new, until

@@ -17,7 +17,7 @@ from registry_core.events.governance import RolesChanged
 from registry_core.local.postgres import LocalPostgres, postgres
 from registry_core.local.stack import SERVICE_ROLE
 from registry_core.store import ANY, Append, schema
-from registry_core.store.postgres import append_batch
+from registry_core.store.appending import append_batch
 
 CONNECTIONS: Final = 16
 SECONDS: Final = 1.5

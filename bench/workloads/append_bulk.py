@@ -1,5 +1,6 @@
 """Batches of a thousand events, beside COPY of the same rows."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import count
 
@@ -16,11 +17,12 @@ from bench.workload import Sample, Sides, ratio_at_least, workload
 
 BATCH = 1000
 BATCHES = 50
+WRITERS = 4
 
 
 @workload("append_bulk", "events/s", ratio_at_least(0.9))
 async def append_bulk(place: Place) -> AsyncIterator[Sides]:
-    """Appends of 1,000 events to one stream each, one after the other; COPY of the same rows, a transaction each."""
+    """Four writers append 1,000 events to one stream each at a time; COPY of the same rows, a transaction each."""
     async with place.database() as database, pool_of(database) as pool:
         await make_plain_table(database)
         store, plain = PostgresEventStore(pool), await asyncpg.connect(database.owner_dsn)
@@ -52,9 +54,13 @@ def _append(batch: list[Row]) -> Append:
 
 
 async def _append_all(store: PostgresEventStore, appends: list[Append]) -> int:
-    for append in appends:
-        [result] = await store.append(append)
-        assert result == Appended(0, BATCH - 1)
+    waiting = iter(appends)
+
+    async def write() -> None:
+        for append in waiting:
+            assert await store.append(append) == [Appended(0, BATCH - 1)]
+
+    await asyncio.gather(*(write() for _ in range(WRITERS)))
     return BATCH * BATCHES
 
 

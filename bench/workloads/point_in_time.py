@@ -7,7 +7,8 @@ from typing import Any
 
 from registry_core.handlers import fold
 from registry_core.moments import Moment
-from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import PostgresEventStore
 from registry_core.values import State
 from registry_core.version import Version
 

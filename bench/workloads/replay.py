@@ -8,7 +8,8 @@ from hallmark_console.projections import FINDINGS, VERSION_OVERVIEW
 from registry_core import projections
 from registry_core.notifier import Notifier
 from registry_core.projections import Projection, Projector, commands
-from registry_core.store.postgres import EVENT_COLUMNS, Pool
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import EVENT_COLUMNS
 
 from bench.filling import filled
 from bench.place import Database, Place, pool_of

@@ -10,7 +10,7 @@ import asyncpg
 from faults.cluster import Cluster
 from registry_core.service import ALL
 from registry_core.settings import Settings
-from registry_core.store.postgres import TRANSIENT
+from registry_core.store.connections import TRANSIENT
 from support import until
 
 T = TypeVar("T")

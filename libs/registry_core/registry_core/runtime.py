@@ -20,7 +20,7 @@ from registry_core.projections import Projector
 from registry_core.service import Platform, Service, find_services, open_platform
 from registry_core.settings import Settings
 from registry_core.store import schema
-from registry_core.store.postgres import TRANSIENT
+from registry_core.store.connections import TRANSIENT
 
 log = structlog.get_logger()
 

@@ -20,7 +20,8 @@ from registry_core.personal import PrivacyKey
 from registry_core.projections import Projection
 from registry_core.proofs.keys import load_or_generate_key
 from registry_core.settings import Settings
-from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.vault import Vault
 
 ALL: Final = ("ledger", "ingestion", "scanner", "evaluator", "approval", "lifecycle", "console")

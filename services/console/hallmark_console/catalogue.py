@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from registry_core.problems import Problem, not_found
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 
 _VIEWS: Final = """
     select v.relname as name,

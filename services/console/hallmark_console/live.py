@@ -14,7 +14,7 @@ from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 from registry_core.notifier import PROJECTED, Notifier
 from registry_core.projections import Row
-from registry_core.store.postgres import TRANSIENT, Pool
+from registry_core.store.connections import TRANSIENT, Pool
 
 from hallmark_console.catalogue import Filter, View
 from hallmark_console.views import read_rows

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from registry_core.projections import Row
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 
 from hallmark_console.portfolio import EXPIRES_SOON
 

@@ -4,7 +4,7 @@ import json
 from typing import Any, Final
 
 from registry_core.projections import Row, stands_at
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 
 from hallmark_console.catalogue import Filter, View
 

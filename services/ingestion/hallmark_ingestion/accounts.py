@@ -12,8 +12,10 @@ from registry_core.handlers import fold
 from registry_core.identity import Account
 from registry_core.personal import Sealed, is_pseudonym
 from registry_core.service import Platform
+from registry_core.store.appending import append_batch
+from registry_core.store.connections import Connection
 from registry_core.store.model import Append
-from registry_core.store.postgres import Connection, append_batch, read_streams
+from registry_core.store.postgres import read_streams
 from registry_core.store.vault import Vault
 
 _UNIDENTIFIED: Final = """

@@ -14,8 +14,10 @@ from registry_core.identity import Account, account_stream
 from registry_core.personal import is_pseudonym
 from registry_core.problems import Problem, conflict, forbidden, not_found
 from registry_core.store import idempotency
+from registry_core.store.appending import append_batch
+from registry_core.store.connections import Connection
 from registry_core.store.model import Append, Conflict
-from registry_core.store.postgres import Connection, append_batch, read_streams
+from registry_core.store.postgres import read_streams
 from registry_core.telemetry import current_traceparent
 
 ATTEMPTS: Final = 20

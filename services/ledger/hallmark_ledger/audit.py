@@ -27,7 +27,8 @@ from registry_core.events.promotions import (
     ReviewRefused,
 )
 from registry_core.problems import not_found
-from registry_core.store.postgres import EVENT_COLUMNS, Pool, recorded
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import EVENT_COLUMNS, recorded
 from registry_core.values import policy_stream, promotion_stream
 
 _STREAMS = f"""

@@ -15,7 +15,8 @@ from registry_core.handlers import fold
 from registry_core.problems import Problem
 from registry_core.proofs.keys import KeyFileError, generate_key, load_key, load_or_generate_key
 from registry_core.proofs.note import NoteError, Signer, Verifier, open_checkpoint
-from registry_core.store.postgres import Connection, Pool, read_streams
+from registry_core.store.connections import Connection, Pool
+from registry_core.store.postgres import read_streams
 
 from hallmark_ledger import log
 

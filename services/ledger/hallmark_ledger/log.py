@@ -5,7 +5,8 @@ from typing import Any
 
 from registry_core.proofs.envelope import to_record
 from registry_core.proofs.tiles import plan_consistency, plan_inclusion
-from registry_core.store.postgres import EVENT_COLUMNS, Connection, Pool, recorded
+from registry_core.store.connections import Connection, Pool
+from registry_core.store.postgres import EVENT_COLUMNS, recorded
 from registry_core.store.tiles import read_entries
 
 MOST_CHECKPOINTS = 1000

@@ -17,7 +17,8 @@ from registry_core.proofs.keys import public_from_base64
 from registry_core.proofs.pack import Header, Kind, PackWriter
 from registry_core.proofs.pack.signatures import DECIDER
 from registry_core.proofs.tiles import merge_reads, plan_inclusion
-from registry_core.store.postgres import EVENT_COLUMNS, Pool, recorded
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import EVENT_COLUMNS, recorded
 from registry_core.store.tiles import read_entries
 
 from hallmark_ledger import audit, log

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 import structlog
-from registry_core.store.postgres import TRANSIENT, Pool
+from registry_core.store.connections import TRANSIENT, Pool
 from registry_core.telemetry import WITNESS_BEHIND, WITNESS_CONFLICT
 from registry_core.witnesses import Witness, WitnessAwayError, WitnessConflictError
 

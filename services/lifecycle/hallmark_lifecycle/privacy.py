@@ -10,8 +10,8 @@ from registry_core.http import Caller
 from registry_core.messaging import dead_letters
 from registry_core.personal import is_pseudonym
 from registry_core.problems import Problem, invalid, not_found
+from registry_core.store.appending import append_batch
 from registry_core.store.model import Append
-from registry_core.store.postgres import append_batch
 from registry_core.values import Text, Value
 
 from hallmark_lifecycle.inference import CUSTOMER_LENGTH

@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any, Final
 
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 
 from hallmark_lifecycle.projections import SERVED
 from hallmark_lifecycle.windows import minute

@@ -17,8 +17,10 @@ from registry_core.events import NewEvent, Origin
 from registry_core.events.governance import ServedWindowRecorded
 from registry_core.messaging.transport import InboundRecord, Rejection
 from registry_core.service import Platform
+from registry_core.store.appending import append_batch, existing_ids
+from registry_core.store.connections import Connection
 from registry_core.store.model import ANY, Append
-from registry_core.store.postgres import Connection, append_batch, existing_ids, read_streams
+from registry_core.store.postgres import read_streams
 
 from hallmark_lifecycle.inference import Inference, InferenceError, parse
 from hallmark_lifecycle.windows import windows

@@ -12,8 +12,8 @@ from registry_core.events import NewEvent, Origin, derived_id
 from registry_core.handlers import load
 from registry_core.problems import conflict
 from registry_core.service import Platform
+from registry_core.store.connections import TRANSIENT
 from registry_core.store.model import Append, Conflict
-from registry_core.store.postgres import TRANSIENT
 from registry_core.telemetry import current_traceparent
 
 from hallmark_lifecycle.projections import DUE

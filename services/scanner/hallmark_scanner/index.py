@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 
 from hallmark_scanner.advisories import Advisory, lookup_key, parse_advisory
 from hallmark_scanner.sbom import Component

@@ -20,7 +20,7 @@ from registry_core.events.evidence import (
 from registry_core.handlers import Effect, Emit, Reader, load
 from registry_core.messaging.jobs import JobFunction
 from registry_core.objects import ObjectStorage
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 from registry_core.version import Version
 
 from hallmark_scanner import index

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 from conftest import Database
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from registry_core.proofs.keys import load_or_generate_key
 from registry_core.proofs.note import Signer
 from registry_core.proofs.pack import Report, verify_pack
 from registry_core.store import schema
-from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from support import NOW, until
 from support_log import append, burn_transaction_ids, check_log, seal_all, without

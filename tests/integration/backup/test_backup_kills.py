@@ -12,7 +12,8 @@ from conftest import Database
 from registry_core.backup import BackupError, restore, write_backup
 from registry_core.local.postgres import LocalPostgres
 from registry_core.objects import ObjectStorage
-from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import PostgresEventStore
 from support import NOW, until
 from support_log import append, seal_all
 

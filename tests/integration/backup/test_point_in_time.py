@@ -18,7 +18,8 @@ from registry_core.local.postgres_layout import lay_out, wheel_binaries
 from registry_core.objects import ObjectStorage
 from registry_core.proofs.pack import Report, verify_pack
 from registry_core.store import schema
-from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import PostgresEventStore
 from support import NOW, until
 from support_log import append, check_log, seal_all
 

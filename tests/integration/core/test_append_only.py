@@ -4,7 +4,9 @@ import asyncpg
 import pytest
 from registry_core.events.versions import VersionAdded
 from registry_core.store import ANY, Append
-from registry_core.store.postgres import Pool, PostgresEventStore, batch_arguments
+from registry_core.store.appending import batch_arguments
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from support import new
 

@@ -20,8 +20,9 @@ from registry_core.local.postgres import LocalPostgres, postgres
 from registry_core.proofs.merkle import root
 from registry_core.proofs.tiles import plan_head, rebuild_head
 from registry_core.store import ANY, Append, Appended, schema
+from registry_core.store.connections import Pool
 from registry_core.store.model import MAX_BODY, EventTooLargeError
-from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from registry_core.store.tiles import read_entries
 from support import new, until
@@ -195,7 +196,7 @@ async def test_on_a_full_disk_appends_fail_clearly_and_go_on_when_there_is_room(
     cramped: tuple[LocalPostgres, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server, disk = cramped
-    monkeypatch.setattr("registry_core.store.postgres.PAUSES", (0.01,))
+    monkeypatch.setattr("registry_core.store.group_commit.PAUSES", (0.01,))
     written: list[Any] = []
     async with (
         asyncpg.create_pool(server.dsn_of("tight", role="hallmark_service"), min_size=1, max_size=2) as pool,

@@ -9,9 +9,10 @@ import pytest
 from registry_core.events import NewEvent, Origin
 from registry_core.events.versions import VersionAdded
 from registry_core.store import ANY, NONE, Append, Appended, Conflict, DuplicateEventError, EventStore
+from registry_core.store.connections import Pool
 from registry_core.store.memory import MemoryEventStore
 from registry_core.store.model import MAX_BODY, EventTooLargeError
-from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 
 Seal = Callable[[], Awaitable[None]]

@@ -10,7 +10,8 @@ from registry_core.events.versions import DependantAdded, VersionAdded
 from registry_core.handlers import Effect, Emit, Reader
 from registry_core.messaging.consumer import Consumer
 from registry_core.store import ANY, Append
-from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from support import new
 

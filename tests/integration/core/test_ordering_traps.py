@@ -18,7 +18,10 @@ import pytest
 from registry_core.local.postgres import LocalPostgres
 from registry_core.store import ANY, Append, Appended, DuplicateEventError, schema
 from registry_core.store import sealer as sealing
-from registry_core.store.postgres import Pool, PostgresEventStore, append_batch
+from registry_core.store.appending import append_batch
+from registry_core.store.connections import Pool
+from registry_core.store.group_commit import Lane, Queue
+from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from support import new, until
 from support_log import (
@@ -198,9 +201,9 @@ def sql(made: Callable[[], Sql]) -> Callable[[pytest.MonkeyPatch], Sql]:
     return lambda _: made()
 
 
-def patched(name: str, value: Any) -> Callable[[pytest.MonkeyPatch], Sql]:
+def patched(part: type[Any], name: str, value: Any) -> Callable[[pytest.MonkeyPatch], Sql]:
     def patch(monkeypatch: pytest.MonkeyPatch) -> Sql:
-        monkeypatch.setattr(PostgresEventStore, name, value)
+        monkeypatch.setattr(part, name, value)
         return schema.scripts()
 
     return patch
@@ -213,8 +216,8 @@ async def _give_up(_self: Any, _connection: Any, _batch: Any) -> None:
 
 
 def _take_all(self: Any) -> Any:
-    batch = list(self._queue)
-    self._queue.clear()
+    batch = list(self._waiting)
+    self._waiting.clear()
     return batch
 
 
@@ -227,7 +230,7 @@ async def _recognise_nothing(_connection: Any, _append: Any) -> None:
 
 
 def _no_recognition(monkeypatch: pytest.MonkeyPatch) -> Sql:
-    monkeypatch.setattr("registry_core.store.postgres._as_retry", _recognise_nothing)
+    monkeypatch.setattr("registry_core.store.appending._as_retry", _recognise_nothing)
     return schema.scripts()
 
 
@@ -262,12 +265,12 @@ TRAPS: Mapping[str, tuple[Callable[[Site], Awaitable[None]], Callable[[pytest.Mo
     ),
     "a batch with a duplicate is not sent again singly": (
         a_duplicate_fails_nobody_else,
-        patched("_flush_singly", _give_up),
+        patched(Lane, "_flush_singly", _give_up),
     ),
-    "a stream is named twice in one call": (a_stream_may_be_named_twice_in_a_queue, patched("_take", _take_all)),
+    "a stream is named twice in one call": (a_stream_may_be_named_twice_in_a_queue, patched(Queue, "take", _take_all)),
     "a lost answer is not asked for again": (
         an_append_whose_answer_was_lost_is_there_once,
-        patched("_flush_through_failures", _try_once),
+        patched(Lane, "_flush_through_failures", _try_once),
     ),
     "a retry is not recognised": (an_append_whose_answer_was_lost_is_there_once, _no_recognition),
 }

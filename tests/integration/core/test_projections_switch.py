@@ -12,7 +12,7 @@ from conftest import Database
 from registry_core.problems import Problem
 from registry_core.projections import Projector, commands, projector, table, wait_projected
 from registry_core.store import schema
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 from support import until
 from support_projections import OTHER, TALLY, WIDER, Log, Watcher, a_log
 

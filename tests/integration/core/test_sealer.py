@@ -9,7 +9,9 @@ from registry_core.events.versions import VersionAdded
 from registry_core.proofs.merkle import root, verify_inclusion
 from registry_core.proofs.tiles import plan_head, plan_inclusion, rebuild_head
 from registry_core.store import ANY, Append
-from registry_core.store.postgres import Pool, PostgresEventStore, append_batch
+from registry_core.store.appending import append_batch
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from registry_core.store.tiles import read_entries
 from support import new

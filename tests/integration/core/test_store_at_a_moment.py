@@ -15,8 +15,9 @@ from registry_core.handlers import fold
 from registry_core.identity import Account
 from registry_core.moments import NOW, Moment
 from registry_core.store import Append, EventStore
+from registry_core.store.connections import Pool
 from registry_core.store.memory import MemoryEventStore
-from registry_core.store.postgres import Pool, PostgresEventStore
+from registry_core.store.postgres import PostgresEventStore
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 SECOND = st.integers(0, 30).map(lambda n: BEGIN + timedelta(seconds=n))

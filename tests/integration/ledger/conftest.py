@@ -16,7 +16,7 @@ from registry_core.proofs.live import LiveReport, verify_live
 from registry_core.service import Platform, open_platform
 from registry_core.settings import Settings
 from registry_core.store import ANY, Append
-from registry_core.store.postgres import Pool
+from registry_core.store.connections import Pool
 from registry_core.store.sealer import Sealer
 from support import http, new, token_of
 

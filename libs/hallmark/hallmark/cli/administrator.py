@@ -14,8 +14,9 @@ from registry_core.identity import Account, account_stream, new_token
 from registry_core.local.errors import LocalStackError
 from registry_core.service import Platform
 from registry_core.settings import Settings
+from registry_core.store.appending import append_once
 from registry_core.store.model import NONE, Append, Conflict
-from registry_core.store.postgres import append_once, read_streams
+from registry_core.store.postgres import read_streams
 
 from hallmark.errors import HallmarkError
 

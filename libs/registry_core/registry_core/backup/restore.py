@@ -15,7 +15,8 @@ from registry_core.objects import ObjectStorage
 from registry_core.proofs.envelope import leaf_bytes
 from registry_core.proofs.merkle import TreeHead, leaf_hash
 from registry_core.store import schema
-from registry_core.store.postgres import EVENT_COLUMNS, Connection, recorded
+from registry_core.store.connections import Connection
+from registry_core.store.postgres import EVENT_COLUMNS, recorded
 
 _BATCH: Final = 2000
 _PSEUDONYM: Final = re.compile(r"[\w-]{1,100}", re.ASCII)

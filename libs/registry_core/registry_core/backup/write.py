@@ -17,7 +17,7 @@ from registry_core.backup.tools import dump
 from registry_core.local.folders import built_whole, remove_leftovers
 from registry_core.objects import ObjectStorage
 from registry_core.proofs.tiles import plan_head, rebuild_head
-from registry_core.store.postgres import Connection
+from registry_core.store.connections import Connection
 from registry_core.store.tiles import read_entries
 
 

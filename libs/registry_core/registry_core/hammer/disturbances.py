@@ -14,7 +14,7 @@ import asyncpg
 
 from registry_core.hammer.sealer import start_sealer
 from registry_core.local.postgres import LocalPostgres
-from registry_core.store.postgres import TRANSIENT
+from registry_core.store.connections import TRANSIENT
 
 PARTITIONS: Final = 4
 _RIVALS: Final = 2

@@ -11,7 +11,8 @@ from registry_core.projections import Entry, Projection, Row
 from registry_core.proofs.envelope import leaf_bytes
 from registry_core.proofs.merkle import ProofError, TreeHead, leaf_hash, verify_consistency, verify_inclusion
 from registry_core.proofs.tiles import Plan, plan_consistency, plan_head, plan_inclusion, rebuild_head
-from registry_core.store.postgres import EVENT_COLUMNS, TRANSIENT, Pool, recorded
+from registry_core.store.connections import TRANSIENT, Pool
+from registry_core.store.postgres import EVENT_COLUMNS, recorded
 from registry_core.store.tiles import read_entries
 
 _BATCH: Final = 2000

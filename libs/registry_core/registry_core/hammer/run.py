@@ -26,7 +26,8 @@ from registry_core.local.stack import SERVICE_ROLE
 from registry_core.notifier import Notifier
 from registry_core.projections import Projector
 from registry_core.store import schema
-from registry_core.store.postgres import TRANSIENT, Pool, PostgresEventStore
+from registry_core.store.connections import TRANSIENT, Pool
+from registry_core.store.postgres import PostgresEventStore
 
 _PREPARE: Final = f"""
     create table work.hammer (note text);

@@ -11,7 +11,7 @@ from threading import Thread
 
 import asyncpg
 
-from registry_core.store.postgres import TRANSIENT
+from registry_core.store.connections import TRANSIENT
 from registry_core.store.sealer import Sealer
 
 _SERVER = multiprocessing.get_context("forkserver")

@@ -16,7 +16,9 @@ from registry_core.events.governance import RolesChanged
 from registry_core.events.versions import VersionAdded
 from registry_core.hammer.book import ROLLED_BACK, Book
 from registry_core.store import ANY, NONE, Append, Appended, Conflict, DuplicateEventError
-from registry_core.store.postgres import TRANSIENT, Connection, Pool, PostgresEventStore, append_batch
+from registry_core.store.appending import append_batch
+from registry_core.store.connections import TRANSIENT, Connection, Pool
+from registry_core.store.postgres import PostgresEventStore
 
 STREAMS: Final = 2000
 _DIGEST: Final = "sha256:" + "0" * 64

@@ -28,8 +28,8 @@ from registry_core.identity import ACTIONS
 from registry_core.moments import CLOCK_TOLERANCE
 from registry_core.problems import Problem, forbidden
 from registry_core.service import Platform, Service
+from registry_core.store.connections import TRANSIENT
 from registry_core.store.model import DuplicateEventError, EventTooLargeError
-from registry_core.store.postgres import TRANSIENT
 from registry_core.telemetry import REFUSALS
 from registry_core.values import storable
 from registry_core.version import IllegalTransitionError

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from registry_core.events import RecordedEvent
 from registry_core.store import idempotency
-from registry_core.store.postgres import Pool, read_streams
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import read_streams
 from registry_core.together import Together
 
 _VERSIONS = "select stream_id, version from log.streams where stream_id = any($1)"

@@ -17,7 +17,8 @@ from registry_core.events import NewerEventTypeError, RecordedEvent, earlier_ver
 from registry_core.handlers import Cause, Handler, Handlers
 from registry_core.messaging import dead_letters
 from registry_core.messaging.unit_of_work import Commit, StaleReadError, UnitOfWork
-from registry_core.store.postgres import EVENT_COLUMNS, TRANSIENT, Connection, Pool, recorded
+from registry_core.store.connections import TRANSIENT, Connection, Pool
+from registry_core.store.postgres import EVENT_COLUMNS, recorded
 from registry_core.telemetry import HANDLED, LAG, span
 
 log = structlog.get_logger()

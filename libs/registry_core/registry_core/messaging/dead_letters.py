@@ -9,7 +9,8 @@ from uuid import UUID
 
 from registry_core.events import RecordedEvent
 from registry_core.personal import ERASED
-from registry_core.store.postgres import EVENT_COLUMNS, Connection, Pool, recorded
+from registry_core.store.connections import Connection, Pool
+from registry_core.store.postgres import EVENT_COLUMNS, recorded
 from registry_core.telemetry import DEAD_LETTERS
 
 UNDECODABLE = "undecodable"

@@ -17,7 +17,7 @@ from registry_core.messaging import dead_letters
 from registry_core.messaging.dead_letters import DeadLetter
 from registry_core.messaging.unit_of_work import Commit, PoolReader, StaleReadError, UnitOfWork
 from registry_core.notifier import JOBS, Notifier
-from registry_core.store.postgres import TRANSIENT, Connection, Pool
+from registry_core.store.connections import TRANSIENT, Connection, Pool
 from registry_core.telemetry import JOB_SECONDS, span
 from registry_core.telemetry import JOBS as FINISHED
 

@@ -15,7 +15,8 @@ from registry_core.events import RecordedEvent
 from registry_core.messaging import kafka
 from registry_core.notifier import SEALED, Notifier
 from registry_core.settings import Settings
-from registry_core.store.postgres import EVENT_COLUMNS, TRANSIENT, Pool, recorded
+from registry_core.store.connections import TRANSIENT, Pool
+from registry_core.store.postgres import EVENT_COLUMNS, recorded
 from registry_core.telemetry import RELAYED, span
 
 log = structlog.get_logger()

@@ -21,7 +21,7 @@ from registry_core.messaging.consumer import Consumer, Partition
 from registry_core.messaging.dead_letters import DeadLetter
 from registry_core.messaging.follower import Follower, Records
 from registry_core.settings import Settings
-from registry_core.store.postgres import TRANSIENT, Pool
+from registry_core.store.connections import TRANSIENT, Pool
 
 log = structlog.get_logger()
 

@@ -13,8 +13,10 @@ import asyncpg
 from registry_core.clock import Clock
 from registry_core.events import NewEvent, RecordedEvent, derived_id
 from registry_core.handlers import Cause, Effect, Emit, Execute, StartJob, as_append
+from registry_core.store.appending import append_batch, existing_ids
+from registry_core.store.connections import Connection, Pool
 from registry_core.store.model import Append, Conflict
-from registry_core.store.postgres import Connection, Pool, append_batch, existing_ids, read_streams
+from registry_core.store.postgres import read_streams
 from registry_core.telemetry import current_traceparent
 
 Commit = Callable[[Connection], Awaitable[None]]

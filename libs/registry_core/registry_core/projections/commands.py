@@ -11,7 +11,7 @@ import asyncpg
 
 from registry_core.notifier import REBUILDS
 from registry_core.problems import Problem, conflict, not_found
-from registry_core.store.postgres import Connection, Pool
+from registry_core.store.connections import Connection, Pool
 
 _COLUMNS = """p.projection as name, p.name as "table", p.version, p.generation, p.state, p.switch_when_ready,
     p.log_index, s.next_index - 1 as head, p.begun_at, p.ready_at, p.live_since, p.problem,

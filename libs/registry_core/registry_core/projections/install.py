@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from registry_core.projections.model import Projection
-from registry_core.store.postgres import Connection
+from registry_core.store.connections import Connection
 
 
 async def install(connection: Connection, projections: Sequence[Projection]) -> None:

@@ -13,7 +13,7 @@ from registry_core.notifier import REBUILDS, SEALED, Notifier
 from registry_core.projections.model import LeftOut, Projection, keep_silent, tell
 from registry_core.projections.reading import reading
 from registry_core.projections.table import Table
-from registry_core.store.postgres import TRANSIENT, Connection, Pool
+from registry_core.store.connections import TRANSIENT, Connection, Pool
 from registry_core.telemetry import LAG
 
 log = structlog.get_logger()

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from registry_core.events import Erased, Event, decode
-from registry_core.store.postgres import Connection, Pool
+from registry_core.store.connections import Connection, Pool
 
 WINDOW = 2000
 """Log indexes per query."""

@@ -9,7 +9,7 @@ import msgspec
 
 from registry_core.projections.model import LeftOut, Projection, Row, Touched
 from registry_core.projections.reading import LogEntry
-from registry_core.store.postgres import Connection
+from registry_core.store.connections import Connection
 
 SLICE = 250
 """Events folded before others in this process have their turn, a few milliseconds."""

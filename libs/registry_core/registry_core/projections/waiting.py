@@ -5,7 +5,7 @@ from contextlib import closing
 from typing import Protocol
 
 from registry_core.notifier import PROJECTED, Notifier
-from registry_core.store.postgres import Connection, Pool
+from registry_core.store.connections import Connection, Pool
 
 BEGINNING = -1
 """Before every event."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from registry_core.store.postgres import Connection, Pool
+from registry_core.store.connections import Connection, Pool
 
 _LOOK_UP = """
     select a.seed, a.event_id, i.body_sha256, e.event_id is not null as written, s.log_index

@@ -19,7 +19,7 @@ from registry_core.events import topic_of
 from registry_core.proofs.envelope import leaf_parts
 from registry_core.proofs.merkle import TILE_HEIGHT, TreeHead, leaf_hash
 from registry_core.proofs.tiles import plan_head, rebuild_head
-from registry_core.store.postgres import TRANSIENT, Connection, Pool
+from registry_core.store.connections import TRANSIENT, Connection, Pool
 from registry_core.store.tiles import read_entries
 from registry_core.telemetry import SEALED, UNSEALED
 
@@ -30,6 +30,7 @@ BUSY_POLL, IDLE_POLL = 0.005, 0.05
 """Seconds between passes without a hint: another process's appends are sealed this late at worst."""
 LONGEST_REST = 0.02
 """Seconds. After a pass the sealer rests for as long as it took: many small passes would slow the writers down."""
+_LOCK = "select log.try_sealer_lock() as locked, next_index from log.sealer_state"
 _LEAF = slice(4, None)
 """Columns of log.unsealed that make the leaf, in the order of `leaf_parts`."""
 
@@ -90,10 +91,10 @@ class Sealer:
         """Seal what can be seen now; how many events that was (0 also when another sealer holds the lock)."""
         try:
             async with self._pool.acquire() as connection, connection.transaction():
-                if not await connection.fetchval("select log.try_sealer_lock()"):
-                    self._forget()
-                    return 0
-                return await self._seal(connection)
+                [state] = await connection.fetch(_LOCK)
+                if not state["locked"] or (self._tip and self._tip.head.size != state["next_index"]):
+                    self._forget()  # somebody else is sealing, or was
+                return await self._seal(connection) if state["locked"] else 0
         except BaseException:
             self._forget()  # what the database kept of this pass is unknown
             raise
@@ -106,9 +107,8 @@ class Sealer:
         if not rows:
             UNSEALED.set(0)
             return 0
-        if not self._ahead and (self._tip is None or self._tip.head.size != rows[0]["first_index"]):
+        if self._tip is None:
             self._tip = await _load_tip(connection, rows[0]["first_index"])
-        assert self._tip is not None
         async with self._reading_ahead(rows) as ahead:
             tip, arguments = self._next(self._tip, rows)
             await connection.execute("select log.seal($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", *arguments)
@@ -119,10 +119,7 @@ class Sealer:
 
     @asynccontextmanager
     async def _reading_ahead(self, rows: list[asyncpg.Record]) -> AsyncIterator[Awaitable[list[asyncpg.Record]]]:
-        """Of a backlog, what follows these rows: the server finds it while the leaves of these are made and written.
-
-        log.seal refuses it, if another sealer comes in between.
-        """
+        """Of a backlog, what follows these rows: the server finds it while the leaves of these are made and written."""
         ahead = asyncio.create_task(
             self._read_after(rows[-1]["event_position"], rows[0]["highest"], rows[0]["snapshot"])
         )

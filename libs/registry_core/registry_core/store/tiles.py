@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from registry_core.proofs.merkle import HASH_SIZE, TILE_HEIGHT
-from registry_core.store.postgres import Connection, Pool
+from registry_core.store.connections import Connection, Pool
 
 WIDTH = 1 << TILE_HEIGHT
 

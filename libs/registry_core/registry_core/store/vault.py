@@ -18,7 +18,7 @@ from registry_core.personal import (
     seal,
     unseal,
 )
-from registry_core.store.postgres import Connection, Pool
+from registry_core.store.connections import Connection, Pool
 
 ATTEMPTS = 5
 """To find a row that others are erasing at the same time."""
