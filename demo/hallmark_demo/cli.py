@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from typing import Annotated, Any
 
 import typer
@@ -123,6 +123,7 @@ def _keep(pack: Path | None) -> None:
     if pack:
         shutil.copy(pack, RESULTS / pack.name)
         shutil.copy(pack.with_name("tampered.hallmark"), RESULTS / "tampered.hallmark")
+        shutil.copy(pack.with_name("log.key"), RESULTS / "log.key")
 
 
 def _summarise(outcome: Any, seconds: float, console: Console) -> None:
@@ -132,7 +133,7 @@ def _summarise(outcome: Any, seconds: float, console: Console) -> None:
             f"{len(outcome.refusals)} things that must not pass were refused, each with its rule, owner and fix.\n"
             f"Three people approved with their own keys; one decision record was signed.\n"
             f"{outcome.verified.events} events of it are proven in one file that needs no access to verify:\n\n"
-            f"  [cyan].venv/bin/hallmark audit verify {RESULTS}/evidence.hallmark[/]\n"
+            f"  [cyan].venv/bin/hallmark audit verify {RESULTS}/evidence.hallmark --key $(cat {RESULTS}/log.key)[/]\n"
             f"  [cyan].venv/bin/hallmark audit verify {RESULTS}/tampered.hallmark[/]   (one byte flipped)\n\n"
             f"Look around: [cyan]make up[/], or [cyan].venv/bin/hallmark demo --stay[/] to browse this journey.",
             title=f"[green]The journey took {seconds:.0f} s",
@@ -146,4 +147,4 @@ def _stay(site: Any, console: Console) -> None:
     console.print(f"Console: [cyan]{link}[/]\nCtrl-C stops everything.", highlight=False, soft_wrap=True)
     with suppress(KeyboardInterrupt):
         while True:
-            input()
+            sleep(3600)

@@ -17,7 +17,7 @@ OTHER_CONTEXT: Final = {"business_function": "marketing", "data_class": "interna
 
 
 def metadata(name: str, depends_on: Iterable[str], tier: str = "high") -> dict[str, Any]:
-    """All that promotion demands of a model (mission A2-A6)."""
+    """All that promotion demands of a model."""
     return {
         "owner": "dana",
         "backup_owner": "mia",

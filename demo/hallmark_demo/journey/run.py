@@ -249,8 +249,10 @@ class Journey:
         self.outcome.audit = answer = amy.audit(classifier.ref)
         self._tell_audit(answer)
         self.outcome.pack = amy.evidence_pack(classifier.ref, path)
+        key = amy.log_key()["vkey"]
+        path.with_name("log.key").write_text(key)
         with path.open("rb") as pack:
-            self.outcome.verified = report = verify_pack(pack, [amy.log_key()["vkey"]])
+            self.outcome.verified = report = verify_pack(pack, [key])
         check(report.ok, f"the pack does not verify: {report.problems[:3]}")
         held = f"{report.events} events with proofs, {report.blobs} documents, {report.decisions} decision"
         self.teller.good(f"{path.name}: {held} — verified offline")

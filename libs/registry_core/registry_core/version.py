@@ -74,7 +74,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class RuleException:
-    """A granted or requested departure from one rule (mission D6)."""
+    """A granted or requested departure from one rule."""
 
     exception: str
     rule: str

@@ -15,8 +15,8 @@ from registry_core.events.promotions import (
     ReviewRefused,
     RuleResult,
 )
+from registry_core.proofs.decision import Decision, DecisionPolicy, DecisionReview, make_decision
 
-from hallmark_approval.decision import Decision, DecisionPolicy, DecisionReview, make_decision
 from hallmark_approval.policy import Evaluation, blocks
 from hallmark_approval.promotion import Promotion, evolve, require_allowed, require_same
 from hallmark_approval.recorded import recorded_facts, recorded_results

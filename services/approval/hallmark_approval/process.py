@@ -33,7 +33,7 @@ from hallmark_approval.recorded import material, material_digest
 
 ACTIVE_POLICY: Final = "baseline"
 RUNS_WITH: Final = frozenset({Kind.PROMPT, Kind.ADAPTER})
-"""Dependencies that are part of what answers: a change of one makes evaluations stale (mission C5)."""
+"""Dependencies that are part of what answers: a change of one makes evaluations stale."""
 UNREADABLE: Final = "unreadable"
 """Suite of a report that could not be read; a readable one attached later takes its place."""
 _WORST: Final = ("malicious", "review", "clean")
@@ -133,7 +133,7 @@ def is_as_audited(state: PromotionStream, facts: Facts, digests: Sequence[str]) 
 
 
 def what_changed(version: Version, state: PromotionStream, now: datetime) -> str | None:
-    """Why nobody may approve just now; None when all is as it was audited (mission E5)."""
+    """Why nobody may approve just now; None when all is as it was audited."""
     if pending := version.pending_checks():
         return f"checks are under way: {', '.join(pending)}"
     if state.promotion is None:

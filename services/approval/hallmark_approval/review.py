@@ -20,7 +20,7 @@ class ReviewSignatureError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """An account, the person behind it and its roles (mission J1, J2)."""
+    """An account, the person behind it and its roles."""
 
     account: str
     person: str
@@ -29,7 +29,7 @@ class Identity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parties:
-    """The persons (not accounts) who had a hand in a version, and so may not decide about it (mission E3)."""
+    """The persons (not accounts) who had a hand in a version, and so may not decide about it."""
 
     registered_by: Collection[str]
     requested_by: Collection[str]

@@ -13,6 +13,7 @@ from registry_core.handlers import fold
 from registry_core.identity import Account, account_stream
 from registry_core.objects import ObjectStorage
 from registry_core.problems import Problem
+from registry_core.proofs.dsse import key_names
 from registry_core.proofs.keys import public_from_base64
 from registry_core.proofs.pack import Header, Kind, PackWriter
 from registry_core.proofs.pack.signatures import DECIDER
@@ -49,8 +50,8 @@ class Packer:
         keys = await self._decision_keys()
         for event in history.of(PromotionApproved):
             assert isinstance(event.data, PromotionApproved)
-            signer = event.data.envelope["signatures"][0]["keyid"]
-            writer.add_decision(event.data.envelope, [keys[signer]])
+            if signed_with := [keys[name] for name in key_names(event.data.envelope) if name in keys]:
+                writer.add_decision(event.data.envelope, signed_with)  # any other is told of by whoever verifies
         writer.finish()
 
     async def _context(self, history: audit.History) -> list[RecordedEvent]:

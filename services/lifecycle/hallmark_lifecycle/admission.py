@@ -29,7 +29,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why not, who owns the mending, and the shortest fix (mission D4)."""
+    """Why not, who owns the mending, and the shortest fix."""
 
     rule: str
     detail: str
@@ -74,7 +74,7 @@ def admit(version: Version, question: Question) -> Admission:
 
 
 def covers(approved: UseContext, asked: UseContext) -> bool:
-    """An approval for region `any` holds in every region; otherwise contexts must be the same (mission E6)."""
+    """An approval for region `any` holds in every region; otherwise contexts must be the same."""
     same_use = (approved.business_function, approved.data_class) == (asked.business_function, asked.data_class)
     return same_use and approved.region in (ANY_REGION, asked.region)
 

@@ -1,6 +1,6 @@
 """What a finding on a version in service brings about: a clock with an owner, a grace and an escalation. Pure.
 
-The version keeps serving (mission F4). A clock is named by its advisory and runs while any component of the version
+The version keeps serving. A clock is named by its advisory and runs while any component of the version
 has that advisory open as critical.
 """
 

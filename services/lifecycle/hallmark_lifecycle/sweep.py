@@ -3,7 +3,7 @@
 Owners are warned first (`NOTICE`), then: an approval and an exception end at their hour, whether anybody was warned or
 not, for the hour stands in a signed decision; a version is retired on its date, but never less than a day after its
 owner was told; a remediation clock that runs out is escalated and ends new use (see `admission`), while what runs goes
-on: stopping it is a person's decision (mission C4, F4).
+on: stopping it is a person's decision.
 """
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""When an approval no longer speaks of what it was given for (mission E5). Pure."""
+"""When an approval no longer speaks of what it was given for. Pure."""
 
 from collections.abc import Sequence
 from typing import Final

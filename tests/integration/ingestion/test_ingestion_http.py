@@ -119,12 +119,27 @@ async def test_an_uploaded_file_is_kept_by_its_digest(api: Api) -> None:
 
 async def test_a_wrong_checksum_leaves_nothing_behind(api: Api) -> None:
     await api.client.post("/v1/versions", json=registration())
-    answer = await api.client.put(f"/v1/versions/{REF}/files/w.bin", content=CONTENT + b"!")
+    answer = await api.client.put(f"/v1/versions/{REF}/files/w.bin", content=CONTENT[:-1] + b"!")
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:hallmark:problem:wrong-digest")
     assert not await api.platform.objects.has(DIGEST)
     kept = [p for p in (api.platform.settings.data_dir / "objects").rglob("*") if p.is_file()]
     assert kept == []
     assert (await api.client.get(f"/v1/versions/{REF}")).json()["files"][0]["uri"] is None
+
+
+async def test_an_upload_ends_where_it_is_longer_than_was_registered(api: Api) -> None:
+    await api.client.post("/v1/versions", json=registration())
+    answer = await api.client.put(f"/v1/versions/{REF}/files/w.bin", content=CONTENT + b"!")
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:hallmark:problem:wrong-size")
+    assert "more bytes" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"a": NaN}', b"\xff\xfe{", b'"\\ud800"', b""])
+async def test_a_body_that_is_no_json_is_told_so_with_a_fix(api: Api, body: bytes) -> None:
+    answer = await api.client.post("/v1/versions", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["type"] == "urn:hallmark:problem:invalid"
+    assert answer.json()["fix"]
 
 
 async def test_an_undeclared_file_is_refused_with_the_names_there_are(api: Api) -> None:

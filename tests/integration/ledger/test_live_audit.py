@@ -33,6 +33,7 @@ ALTERED = {
     "the stream": "update log.events set stream_id = 'asset:model:other', version = 99 where position = {0}",
     "the body": "update log.events set body = '{{}}' where position = {0}",
     "body and digest": "update log.events set body = '{{}}', body_sha256 = sha256('{{}}') where position = {0}",
+    "the body, gone": "update log.events set body = null where position = {0}",
     "the id": "update log.events set event_id = gen_random_uuid() where position = {0}",
     "the leaf hash": "update log.sealed set leaf_hash = sha256('x') where position = {0}",
     "the event, dropped": "delete from log.events where position = {0}",

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hallmark_approval.decision import (
+from hallmark_approval.policy import GrantedException
+from hypothesis import given
+from hypothesis import strategies as st
+from registry_core.proofs.decision import (
     PREDICATE_TYPE,
     STATEMENT_TYPE,
     Decision,
@@ -19,9 +22,6 @@ from hallmark_approval.decision import (
     make_decision,
     verify_decision,
 )
-from hallmark_approval.policy import GrantedException
-from hypothesis import given
-from hypothesis import strategies as st
 from registry_core.proofs.dsse import IN_TOTO, sign
 from registry_core.proofs.keys import key_id
 from registry_core.values import UseContext

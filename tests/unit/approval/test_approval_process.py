@@ -1,4 +1,4 @@
-"""What was audited is what may be approved: nothing changes under the reviewers (mission E5)."""
+"""What was audited is what may be approved: nothing changes under the reviewers."""
 
 from datetime import timedelta
 from typing import Any

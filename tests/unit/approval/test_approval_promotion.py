@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hallmark_approval.decide import decide_audit, decide_review, statement_of
-from hallmark_approval.decision import verify_decision
 from hallmark_approval.policy import Facts, GrantedException, Pack, evaluate
 from hallmark_approval.policy.facts import SbomFacts, VulnerabilityFacts
 from hallmark_approval.promotion import IllegalTransition, Promotion, Stage, evolve, fold
@@ -27,6 +26,7 @@ from registry_core.events.promotions import (
     ReviewRefused,
     RuleResult,
 )
+from registry_core.proofs.decision import verify_decision
 from registry_core.proofs.dsse import REVIEW, sign
 from registry_core.proofs.keys import key_id
 from registry_core.values import RiskTier, UseContext

@@ -102,6 +102,8 @@ def test_no_spelling_makes_two_persons_of_one(spelling: str):
 def test_an_accent_is_one_letter_or_two():
     assert same_person("Jos\u00e9", "Jose\u0301")
     assert not same_person("Jos\u00e9", "Jose")
+    assert same_person("alice", "al\u200bice\u2060\ufeff")
+    assert same_person("Alice  Example", "alice\u00a0example")
 
 
 def test_an_account_without_a_person_may_not_review():

@@ -1,4 +1,4 @@
-"""An approval ends when what it was given for is replaced (mission E5)."""
+"""An approval ends when what it was given for is replaced."""
 
 from dataclasses import replace
 

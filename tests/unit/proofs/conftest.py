@@ -1,7 +1,7 @@
 """A small sealed log to make packs of."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -15,7 +15,7 @@ from registry_core.proofs.merkle import TreeHead, leaf_hash
 from registry_core.proofs.note import Signer, sign_checkpoint
 from registry_core.proofs.pack import Header, PackWriter
 from registry_core.proofs.tiles import plan_inclusion
-from unit.proofs.signed import approved
+from unit.proofs.signed import Streams, approved
 
 START = datetime(2026, 11, 21, 10, tzinfo=UTC)
 ORIGIN = "hallmark.example/log"
@@ -25,7 +25,7 @@ def make_event(index: int, **changes: object) -> RecordedEvent:
     body = f'{{"number":{index}}}'.encode()
     event = RecordedEvent(
         id=uuid5(NAMESPACE, str(index)),
-        stream="model:credit-risk@1.0.0",
+        stream="policy:baseline",
         version=index,
         type="io.hallmark.version.registered.v1",
         body=body,
@@ -41,10 +41,14 @@ def make_event(index: int, **changes: object) -> RecordedEvent:
     return replace(event, **changes, _decoded=[])
 
 
-def bearing(index: int, data: Event) -> RecordedEvent:
-    """A sealed event that says this."""
-    body = data.model_dump_json().encode()
-    return make_event(index, type=data.type, body=body, body_sha256=sha256(body).digest())
+def bearing(said: Sequence[Event]) -> list[RecordedEvent]:
+    """Sealed events that say these."""
+    streams, made = Streams(), []
+    for index, data in enumerate(said):
+        body = data.encode()
+        changes = {"type": data.type, "body": body, "body_sha256": sha256(body).digest(), **streams.place(data)}
+        made.append(make_event(index, **changes))
+    return made
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,13 @@ class Log:
         writer.finish()
         return stream.getvalue()
 
-    def evidence(self, *indexes: int) -> bytes:
-        """A pack of the first four events, chosen others, a blob and a decision."""
+    def evidence(self, *indexes: int, whole: bool = True) -> bytes:
+        """A pack of chosen events, a blob and a decision; `whole`: and of the first four events, which it rests on."""
         stream, size = io.BytesIO(), len(self.events)
         hashes = {(0, index): leaf for index, leaf in enumerate(self.leaves)}
         writer = PackWriter(stream, self.header("evidence"), self.signer)
         writer.add_checkpoint(self.checkpoint(size))
-        for index in sorted({0, 1, 2, 3, *indexes}):
+        for index in sorted({*indexes, *(range(4) if whole else ())}):
             writer.add_event(self.events[index], plan_inclusion(index, size).compute(hashes))
         writer.add_blob(b'{"bomFormat":"CycloneDX"}', "application/vnd.cyclonedx+json")
         writer.add_decision(self.decision, [self.approver.public_key()])
@@ -99,7 +103,7 @@ def make_log() -> Callable[..., Log]:
     def make(size: int, seed: int = 1) -> Log:
         key, approver, reviewer = (Ed25519PrivateKey.from_private_bytes(bytes([seed, n] * 16)) for n in (1, 2, 3))
         told, decision = approved(approver, reviewer)
-        events = [*map(bearing, range(4), told), *map(make_event, range(4, size))]
+        events = [*bearing(told), *map(make_event, range(4, size))]
         return Log(tuple(events[:size]), Signer(ORIGIN, key), approver, decision)
 
     return make

@@ -40,7 +40,7 @@ def test_a_leaf_has_exactly_this_form(event_of: Callable[..., RecordedEvent]):
         + '","causation_id":"00000000-0000-0000-0000-000000000002",'
         '"correlation_id":"00000000-0000-0000-0000-000000000001",'
         f'"id":"{event_of(1).id}","log_index":1,"occurred_at":"2026-11-21T10:00:01.000000Z",'
-        '"recorded_at":"2026-11-21T10:00:01.000007Z","stream":"model:credit-risk@1.0.0",'
+        '"recorded_at":"2026-11-21T10:00:01.000007Z","stream":"policy:baseline",'
         '"traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",'
         '"type":"io.hallmark.version.registered.v1","version":1}'
     )

@@ -110,10 +110,6 @@ class Promotions(Session):
         body = local.content(path_or_bytes)
         return self.ask(upload("PUT", f"/v1/policies/{segment(name)}", body, "application/yaml", len(body)))
 
-    def decision_key(self) -> Document:
-        """The public key of decision records."""
-        return self.ask(read("/v1/decision-key"))
-
 
 def checked_statement(payload: bytes, expected: Mapping[str, str]) -> Mapping[str, Any]:
     """The statement, if it is canonical JSON that says what is expected. Raises HallmarkError."""

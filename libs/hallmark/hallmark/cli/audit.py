@@ -14,6 +14,12 @@ from hallmark.cli.base import Json, Ref
 if TYPE_CHECKING:
     from registry_core.proofs.pack import Report
 
+_SERVED = ("deployment", "environment", "state", "approved", "windows", "requests", "first", "last", "customers")
+_SAID = (
+    "role", "outcome", "comment", "verdict", "passed", "suite", "rule", "finding", "advisory", "severity", "status",
+    "reason", "granted_by", "expires_at", "policy",
+)  # fmt: skip
+_GIST = 160
 _LARGE = 50_000_000  # bytes: below, other processes take longer to start than they save
 
 
@@ -28,7 +34,31 @@ def show(ref: Ref, json: Json = False) -> None:
     """Who approved a version and when, which checks ran, which exceptions held."""
     with base.client() as hallmark:
         found = hallmark.audit(ref)
-    output.show(found, lambda: _sections(found))
+    output.show(found, lambda: _answers(found))
+
+
+def _answers(found: dict[str, Any]) -> None:
+    """A table for each question, a line for each event: the rest is in --json and in the pack."""
+    output.facts({"ref": found["ref"], "events": found["events"]})
+    for question in ("reviews", "decisions", "checks", "exceptions"):
+        rows = [
+            (row["log_index"], row["at"][:19], row["event"].split(".")[-2], row["actor"], _gist(row))
+            for row in found[question]
+        ]
+        if rows:
+            output.table(["LOG INDEX", "AT", "WHAT", "BY", "SAID"], rows, title=question)
+    if found["served"]:
+        served = [[row[name] for name in _SERVED] for row in found["served"]]
+        output.table([name.upper() for name in _SERVED], served, title="served")
+
+
+def _gist(row: dict[str, Any]) -> str:
+    """What of an event a person looks for first."""
+    reasons = [*row.get("reasons", ()), *([row["reason"]] if isinstance(row.get("reason"), dict) else ())]
+    if reasons:
+        return "; ".join(f"{reason['rule']}: {reason['detail']}"[:_GIST] for reason in reasons)
+    said = [f"{name} {row[name]}" for name in _SAID if row.get(name) not in (None, "", [], {})]
+    return ", ".join(said)[:_GIST]
 
 
 def _sections(found: dict[str, Any]) -> None:
@@ -124,8 +154,12 @@ def _report(report: "Report") -> None:
     for remark in report.remarks:
         output.say(f"Note: {remark}", "yellow")
     count = len(report.problems)
-    output.say("Verified." if report.ok else f"NOT verified: {count} problem{'s' if count > 1 else ''}.",
-               "green" if report.ok else "red")  # fmt: skip
+    if not report.ok:
+        output.say(f"NOT verified: {count} problem{'s' if count > 1 else ''}.", "red")
+    elif report.first_use:
+        output.say("Consistent, by the key that the file states itself; --key proves whose log it is.", "yellow")
+    else:
+        output.say("Verified.", "green")
 
 
 def key(json: Json = False) -> None:

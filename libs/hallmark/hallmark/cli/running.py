@@ -49,6 +49,8 @@ async def _up(settings: Settings, services: Sequence[str]) -> None:
     async with local_stack(settings.data_dir, configured=settings) as stack:
 
         async def started(platform: Platform, port: int) -> None:
+            if settings.port not in (0, port):
+                typer.echo(f"Port {settings.port} is taken, so this time it is {port}.")
             await _announce(platform, f"http://{settings.host}:{port}", local=stack.postgres is not None)
 
         await run_services(stack.settings, services, started, listener=stack.listener)
@@ -81,9 +83,9 @@ async def _announce(platform: Platform, url: str, *, local: bool) -> None:
 
 def run_serve(names: Sequence[str]) -> None:
     """Run until a signal."""
-    settings = _configured()
     services = list(ALL) if "all" in names else list(names)
-    _run(run_services(settings, services))
+    find_services(services)  # a name that is none is told before what is missing
+    _run(run_services(_configured(), services))
 
 
 def _configured() -> Settings:

@@ -28,7 +28,7 @@ class AccountCreatedV1(Event, type="io.hallmark.identity.account-created.v1", fa
 
 
 class AccountCreated(Event, type="io.hallmark.identity.account-created.v2", family="identity"):
-    """Stream `account:<account>`. Several accounts of one human carry the same `person` (mission J2)."""
+    """Stream `account:<account>`. Several accounts of one human carry the same `person`."""
 
     account: Account
     kind: Literal["human", "service"]
@@ -130,7 +130,7 @@ class CustomerCount(Value):
 
 
 class ServedWindowRecorded(Event, type="io.hallmark.serving.window-recorded.v1", family="serving"):
-    """Stream `serving:<deployment>`. What one deployment served in `[start, end)` (mission G3)."""
+    """Stream `serving:<deployment>`. What one deployment served in `[start, end)`."""
 
     deployment: str
     environment: str

@@ -35,7 +35,7 @@ class ApprovalExpired(Event, type="io.hallmark.lifecycle.approval-expired.v1", f
 
 
 class ApprovalVoided(Event, type="io.hallmark.lifecycle.approval-voided.v1", family="lifecycle"):
-    """Content, prompt or evidence changed under the approval (mission E5)."""
+    """Content, prompt or evidence changed under the approval."""
 
     ref: Ref
     promotion: str
@@ -64,7 +64,7 @@ class VersionReinstated(Event, type="io.hallmark.lifecycle.reinstated.v1", famil
 
 
 class RemediationClockStarted(Event, type="io.hallmark.lifecycle.remediation-clock-started.v1", family="lifecycle"):
-    """A finding on a version in service: it keeps serving, and somebody has until `due` (mission F4)."""
+    """A finding on a version in service: it keeps serving, and somebody has until `due`."""
 
     ref: Ref
     finding: str
@@ -80,7 +80,7 @@ class RemediationClockStopped(Event, type="io.hallmark.lifecycle.remediation-clo
 
 
 class OwnerWarned(Event, type="io.hallmark.lifecycle.owner-warned.v1", family="lifecycle"):
-    """The scheduler told the owner before it acts (mission F3)."""
+    """The scheduler told the owner before it acts."""
 
     ref: Ref
     subject: str
@@ -105,7 +105,7 @@ class ProvisioningFailed(Event, type="io.hallmark.lifecycle.provisioning-failed.
 
 
 class ExceptionRequested(Event, type="io.hallmark.exception.requested.v1", family="lifecycle"):
-    """Scoped to one rule (and finding, if named) of one version (mission D6)."""
+    """Scoped to one rule (and finding, if named) of one version."""
 
     ref: Ref
     exception: str

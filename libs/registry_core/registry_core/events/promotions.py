@@ -78,7 +78,7 @@ class ReviewRecorded(Event, type="io.hallmark.promotion.review-recorded.v1", fam
 
 
 class ReviewRefused(Event, type="io.hallmark.promotion.review-refused.v1", family="promotions"):
-    """A review that may not count, e.g. by the person who registered the version (mission E3)."""
+    """A review that may not count, e.g. by the person who registered the version."""
 
     promotion: str
     ref: Ref
@@ -88,7 +88,7 @@ class ReviewRefused(Event, type="io.hallmark.promotion.review-refused.v1", famil
 
 
 class PromotionApproved(Event, type="io.hallmark.promotion.approved.v1", family="promotions"):
-    """The signed decision record (mission E4)."""
+    """The signed decision record."""
 
     promotion: str
     ref: Ref

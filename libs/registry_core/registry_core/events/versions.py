@@ -5,7 +5,7 @@ from registry_core.values import Account, Digest, File, Metadata, Ref
 
 
 class VersionRegistered(Event, type="io.hallmark.version.registered.v1", family="versions"):
-    """A draft came to be; its content never changes from here on (mission A1)."""
+    """A draft came to be; its content never changes from here on."""
 
     ref: Ref
     digest: Digest
@@ -48,7 +48,7 @@ class DependantAdded(Event, type="io.hallmark.asset.dependant-added.v1", family=
 
 
 class DependencyChanged(Event, type="io.hallmark.version.dependency-changed.v1", family="versions"):
-    """Something this version depends on has a newer version: its evaluations speak of the old one (mission A2, C5)."""
+    """Something this version depends on has a newer version: its evaluations speak of the old one."""
 
     ref: Ref
     dependency: Ref

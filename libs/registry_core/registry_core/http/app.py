@@ -9,7 +9,7 @@ from litestar import Litestar, MediaType, Request, Response, get
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import Provide
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.openapi import OpenAPIConfig
@@ -169,7 +169,8 @@ def _validation(request: AnyRequest, error: ValidationException) -> Response[dic
 
 def _http_error(request: AnyRequest, error: HTTPException) -> Response[dict[str, Any]]:
     slug = {404: "not-found", 405: "method-not-allowed", 413: "too-large"}.get(error.status_code, "refused")
-    return _problem(request, Problem(error.status_code, slug, error.detail))
+    fix = "send less; files and evidence have routes of their own" if error.status_code == 413 else _LOOK
+    return _problem(request, Problem(error.status_code, slug, error.detail, fix=fix))
 
 
 def _illegal(request: AnyRequest, error: IllegalTransitionError) -> Response[dict[str, Any]]:
@@ -218,17 +219,18 @@ def _unavailable(error: Exception) -> Problem:
     return Problem(503, "unavailable", "the database does not answer just now", fix="try again in a second")
 
 
+_LOOK = "send the request as /schema/openapi.json has it"
+
+
 class _JsonRequest(AnyRequest):
     """Refuses JSON that Hallmark could not keep, as the caller's mistake."""
 
     async def json(self) -> Any:
         try:
             value = await super().json()
-        except (RecursionError, UnicodeError) as error:
-            reason = "is nested too deeply" if isinstance(error, RecursionError) else "is not UTF-8"
-            raise Problem(
-                400, "invalid", f"the body {reason}", fix="send the body as the API's schema has it"
-            ) from None
+        except (RecursionError, UnicodeError, SerializationException) as error:
+            reason = "is nested too deeply" if isinstance(error, RecursionError) else "is not JSON in UTF-8"
+            raise Problem(400, "invalid", f"the body {reason}", fix=_LOOK) from None
         if b"\\u" in await self.body() and not storable(value):
             raise Problem(400, "invalid", "a text in the body holds a NUL or half a surrogate pair", fix="take it out")
         return value

@@ -53,6 +53,14 @@ def envelope_digest(envelope: Mapping[str, Any]) -> str:
     return sha256_digest(canonical_json(dict(envelope)))
 
 
+def key_names(envelope: Mapping[str, Any]) -> list[str]:
+    """The key ids that an envelope's signatures state, whatever they are worth."""
+    signatures = envelope.get("signatures")
+    entries = signatures if isinstance(signatures, list) else []
+    stated = [entry.get("keyid") for entry in entries if isinstance(entry, Mapping)]
+    return [name for name in stated if isinstance(name, str)]
+
+
 def verify(
     envelope: Mapping[str, Any], payload_type: str, keys: Mapping[str, Ed25519PublicKey], threshold: int = 1
 ) -> VerifiedPayload:

@@ -15,6 +15,7 @@ from registry_core.proofs.envelope import from_record, leaf_bytes
 from registry_core.proofs.handover import KeyChain
 from registry_core.proofs.merkle import TreeHead, leaf_hash
 from registry_core.proofs.note import Checkpoint, NoteError
+from registry_core.proofs.pack.erasures import Erasures
 
 MOST_FINDINGS = 1000
 _BATCH = 4096
@@ -109,7 +110,7 @@ class _Reading:
     def __init__(self, chain: KeyChain, held: Sequence[str]) -> None:
         self.report, self.next = LiveReport(), 0
         self._chain, self._tree, self._leaves = chain, TreeHead(), list[bytes]()
-        self._agreed, self._broken = 0, False
+        self._agreed, self._broken, self._erasures = 0, False, Erasures()
         self._held = sorted(self._open_held(held), key=lambda due: due.checkpoint.size)
 
     def _open_held(self, notes: Sequence[str]) -> Iterator[_Due]:
@@ -162,6 +163,7 @@ class _Reading:
         except ValueError as error:
             self._find(index, index, str(record.get("id")), f"the event cannot be read: {error}")
             return
+        self._erasures.event(event, index)
         if event.body is None:
             self.report.erased += 1
         elif sha256(event.body).digest() != event.body_sha256:
@@ -189,6 +191,8 @@ class _Reading:
             self.report.newest, self.report.checkpoints = due.note, self.report.checkpoints + 1
 
     def finish(self, *, anything: bool) -> LiveReport:
+        for index, _ in self._erasures.unnamed():
+            self._find(index, index, None, "its body is gone, and no erasure in the log names it")
         if anything and not self.report.size and not self.report.findings:
             self._find(0, 0, None, "no signed checkpoint covers anything: nothing can be verified")
         return self.report

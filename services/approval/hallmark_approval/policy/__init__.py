@@ -1,7 +1,9 @@
-"""Policy as code: packs of CEL rules over closed facts (mission D1-D6)."""
+"""Policy as code: packs of CEL rules over closed facts."""
+
+from registry_core.proofs.decision import GrantedException
 
 from hallmark_approval.policy.evaluation import Evaluation, blocks, evaluate
-from hallmark_approval.policy.facts import Facts, GrantedException, missing_fields
+from hallmark_approval.policy.facts import Facts, missing_fields
 from hallmark_approval.policy.pack import Pack, PackError, Problem, baseline_pack, load_pack
 
 __all__ = [

@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 from registry_core.events.promotions import RuleResult
+from registry_core.proofs.decision import GrantedException
 
 from hallmark_approval.policy.cel import EvaluationError, FactsTooLargeError
-from hallmark_approval.policy.facts import Facts, GrantedException
+from hallmark_approval.policy.facts import Facts
 from hallmark_approval.policy.pack import Evidence, Pack, Rule
 from hallmark_approval.policy.templates import Template, as_text
 

@@ -5,14 +5,15 @@ It is stored with each evaluation, so that a decision can be replayed. Absent st
 """
 
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AwareDatetime, Field
+from registry_core.proofs.decision import GrantedException
 from registry_core.values import (
     Account,
     Digest,
     Kind,
+    Line,
     Metadata,
     Name,
     Ref,
@@ -23,15 +24,6 @@ from registry_core.values import (
     Value,
 )
 
-MAX_LINE = 4000
-"""Longest string of the facts, in characters; longer free text is cut and says so."""
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= MAX_LINE else text[: MAX_LINE - 6] + " [cut]"
-
-
-Line = Annotated[str, AfterValidator(_cut)]
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 
 _ACCOUNTABLE = ("owner", "backup_owner", "escalation", "purpose", "risk_tier")
@@ -52,7 +44,7 @@ REQUIRED: dict[Kind, tuple[str, ...]] = {
     Kind.DATASET: (*_ACCOUNTABLE, "allowed_uses", "licence"),
     Kind.CODE: (*_ACCOUNTABLE, "licence", *_SOURCE),
 }
-"""What promotion demands of each kind (mission A2-A6). `rollback_to` is not here: a first version has none."""
+"""What promotion demands of each kind. `rollback_to` is not here: a first version has none."""
 
 
 def missing_fields(kind: Kind, metadata: Metadata) -> tuple[str, ...]:
@@ -156,22 +148,6 @@ class ContextFacts(UseContext):
     def of(cls, context: UseContext) -> Self:
         function, data_class = context.business_function, context.data_class
         return cls(**dict(context), scopes=(function, f"{function}/{data_class}", str(context)))
-
-
-class GrantedException(Value):
-    """A granted exception: one rule (and finding, if named) of one version, until an hour (mission D6)."""
-
-    exception: Line
-    ref: Ref
-    rule: Line
-    finding: Line | None = None
-    reason: Line
-    requested_by: Account
-    granted_by: Account
-    expires_at: AwareDatetime
-
-    def in_force(self, ref: str, at: datetime) -> bool:
-        return self.ref == ref and at < self.expires_at
 
 
 class Facts(Value):

@@ -185,7 +185,7 @@ class _Compiler:
             return Program(source, None)
 
     def deciding(self, field: str, source: str, returns: Returns) -> Program:
-        """As `program`, for a field that decides: exceptions must stay visible as outcome `excepted` (mission D6)."""
+        """As `program`, for a field that decides: exceptions must stay visible as outcome `excepted`."""
         if _EXCEPTED.search(source):
             self._note(field, CompileError("looks at exceptions; they are applied after the rule, never silently"))
         return self.program(field, source, returns)
@@ -231,5 +231,5 @@ def load_pack(raw: bytes) -> Pack:
 
 
 def baseline_pack() -> bytes:
-    """The bytes of the pack that a new installation activates (mission D2)."""
+    """The bytes of the pack that a new installation activates."""
     return resources.files(__package__).joinpath("packs/baseline.yaml").read_bytes()

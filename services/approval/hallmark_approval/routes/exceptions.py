@@ -43,7 +43,7 @@ async def request_exception(ref: str, data: RequestException, caller: Caller) ->
 
 @post("/v1/versions/{ref:str}/exceptions/{exception:str}/grant", action="except:grant")
 async def grant_exception(ref: str, exception: str, caller: Caller) -> dict[str, Any]:
-    """A manager grants it; never a person who had a part in the version or asked for its promotion (mission E3)."""
+    """A manager grants it; never a person who had a part in the version or asked for its promotion."""
     version = await registered(caller, ref)
     asked = version.exceptions.get(exception)
     if asked is None:

@@ -8,10 +8,12 @@ from uuid import UUID
 from registry_core.events.base import RecordedEvent
 
 PERSON_ERASED: Final = "io.hallmark.privacy.person-erased.v1"
+ERASABLE: Final = "io.hallmark.identity.account-created.v1"
+"""The one type whose bodies an erasure may name: its later version seals what it says of a person."""
 
 
 class Erasures:
-    """What the erasures in one log export name, and what is gone."""
+    """What the erasures in a whole log name, and what is gone. `line` is where it stands: in a file, or in the log."""
 
     def __init__(self) -> None:
         self._named: set[UUID] = set()

@@ -1,14 +1,17 @@
 """How the events of a pack hang together: as a whole log, or each by its proof. Both yield what is wrong, as text."""
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Final, Protocol
 
+from registry_core.events.base import RecordedEvent
 from registry_core.proofs.merkle import ProofError, TreeHead, leaf_hash, verify_inclusion
 from registry_core.proofs.note import Checkpoint
 from registry_core.proofs.pack.lines import EventItem
 from registry_core.proofs.plain_event import Run
 
 _BATCH = 4096
+POLICIES: Final = "policy:"
+"""How the streams begin of which a pack may hold a part."""
 
 
 class EventOrder(Protocol):
@@ -98,6 +101,7 @@ class ProvenEvents:
     def __init__(self, held: Checkpoint | None) -> None:
         self.broken = False
         self._held, self._next = held, 0
+        self._versions: dict[str, int] = {}
         self._checkpoint: Checkpoint | None = None
 
     def run(self, run: Run) -> bool:
@@ -108,6 +112,7 @@ class ProvenEvents:
         if index < self._next:
             yield f"the event is doubled or out of order: index {self._next} or higher is due"
         self._next = max(self._next, index + 1)
+        yield from self._check_version(item.event)
         if self._checkpoint is None:
             if not self.broken:
                 yield "no checkpoint stands before the event"
@@ -117,6 +122,13 @@ class ProvenEvents:
             verify_inclusion(leaf_hash(item.leaf), index, size, item.proof or (), root)
         except ProofError as error:
             yield f"it is not proven to be in the log: {error}"
+
+    def _check_version(self, event: RecordedEvent) -> Iterator[str]:
+        """Every stream is there from its beginning, except that of policies only those decided under are."""
+        due = self._versions.get(event.stream, 0)
+        if event.version > due and not event.stream.startswith(POLICIES):
+            yield f"{event.version - due} events of {event.stream} are missing before it, from version {due}"
+        self._versions[event.stream] = event.version + 1
 
     def checkpoint(self, checkpoint: Checkpoint) -> Iterator[str]:
         if self._checkpoint is not None:

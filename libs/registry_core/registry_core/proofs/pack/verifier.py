@@ -10,7 +10,7 @@ from registry_core.proofs.dsse import verify
 from registry_core.proofs.handover import KeyChain
 from registry_core.proofs.keys import key_id, public_from_base64
 from registry_core.proofs.note import Checkpoint, NoteError, Verifier, open_note
-from registry_core.proofs.pack.erasures import Erasures
+from registry_core.proofs.pack.erasures import ERASABLE, Erasures
 from registry_core.proofs.pack.lines import (
     BlobItem,
     CheckpointItem,
@@ -27,7 +27,7 @@ from registry_core.proofs.pack.lines import (
 from registry_core.proofs.pack.order import EventOrder, ProvenEvents, WholeLog
 from registry_core.proofs.pack.reading import read_batches
 from registry_core.proofs.pack.report import Problem, Report, describe
-from registry_core.proofs.pack.signatures import Signatures
+from registry_core.proofs.pack.signatures import DECIDER, Signatures
 from registry_core.proofs.plain_event import Run
 
 MOST_PROBLEMS = 100
@@ -170,6 +170,8 @@ class _Verification:
             self._counts["erased"] += 1
         elif sha256(event.body).digest() != event.body_sha256:
             self._problem("its body does not have the hash that the log holds")
+        if event.body is None and event.type != ERASABLE and self._header and self._header.kind == "evidence":
+            self._problem("its body is gone, and events of its type cannot be erased")
         self._erasures.event(event, self._line)
         if self._order and event.log_index is not None:
             self._problems_of(self._order.event(item, event.log_index))
@@ -281,6 +283,9 @@ class _Verification:
             )
         if erased := self._counts["erased"]:
             yield f"{erased} events have an erased body: what they said is gone, that they were recorded is proven"
+        if self._counts["decision"]:
+            keys = ", ".join(self._signatures.decision_keys)
+            yield f"decisions were checked with the keys that the log registers for {DECIDER}: {keys}"
         if self._order and self._order.broken:
             yield "something is damaged or missing, so not everything behind it could be compared with a signed root"
         if self.stopped:

@@ -1,15 +1,15 @@
-"""The signed decision record (mission E4): an in-toto Statement v1 in DSSE that anyone can verify offline."""
+"""The signed decision record: an in-toto Statement v1 in DSSE that anyone can verify offline."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import AwareDatetime, Field
+
 from registry_core.proofs.canonical import canonical_json, parse_json
 from registry_core.proofs.dsse import IN_TOTO, DsseError, envelope_digest, sign, verify
-from registry_core.values import Account, Digest, Name, Ref, SemVer, UseContext, Value
-
-from hallmark_approval.policy.facts import GrantedException
+from registry_core.values import Account, Digest, Line, Name, Ref, SemVer, UseContext, Value
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "urn:hallmark:decision:v1"
@@ -17,6 +17,22 @@ PREDICATE_TYPE = "urn:hallmark:decision:v1"
 
 class DecisionError(ValueError):
     """A record that is no decision signed by one of the given keys."""
+
+
+class GrantedException(Value):
+    """A granted exception: one rule (and finding, if named) of one version, until an hour."""
+
+    exception: Line
+    ref: Ref
+    rule: Line
+    finding: Line | None = None
+    reason: Line
+    requested_by: Account
+    granted_by: Account
+    expires_at: AwareDatetime
+
+    def in_force(self, ref: str, at: datetime) -> bool:
+        return self.ref == ref and at < self.expires_at
 
 
 class DecisionPolicy(Value):
