@@ -44,14 +44,11 @@ doctor: $(INSTALLED)  ## Say what is wrong with this machine's set-up and how to
 	@$(BIN)/hallmark doctor
 
 .PHONY: test
-test: tests faults  ## Every test, on the same embedded parts
-
-.PHONY: tests
-tests: $(INSTALLED)  ## Every test but kills, wipes and restarts, in two processes
+test: $(INSTALLED)  ## Every test on the same embedded parts, in two processes; the long ones are `make faults`
 	$(BIN)/pytest -m "not faults and not kafka" --numprocesses 2 --dist loadgroup $(ARGS)
 
 .PHONY: faults
-faults: $(INSTALLED)  ## Kills, wipes and restarts, on the same embedded parts
+faults: $(INSTALLED)  ## A hundred kills, wipes and restarts, on the same embedded parts (about six minutes)
 	$(BIN)/pytest -m "faults and not kafka" $(ARGS)
 
 $(PEERS_INSTALLED): $(UV) bench/requirements.lock

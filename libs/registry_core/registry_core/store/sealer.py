@@ -30,6 +30,7 @@ BUSY_POLL, IDLE_POLL = 0.005, 0.05
 """Seconds between passes without a hint: another process's appends are sealed this late at worst."""
 LONGEST_REST = 0.02
 """Seconds. After a pass the sealer rests for as long as it took: many small passes would slow the writers down."""
+_BACKLOG = "select * from log.backlog($1, $2, $3, $4)"
 _LOCK = "select log.try_sealer_lock() as locked, next_index from log.sealer_state"
 _LEAF = slice(4, None)
 """Columns of log.unsealed that make the leaf, in the order of `leaf_parts`."""
@@ -132,9 +133,12 @@ class Sealer:
                 await ahead
 
     async def _read_after(self, position: int, highest: int, snapshot: str) -> list[asyncpg.Record]:
-        if position == highest:
-            return []
-        return await self._pool.fetch("select * from log.backlog($1, $2, $3, $4)", BATCH, position, highest, snapshot)
+        """Nothing if the backlog ends there, or if no connection is free: the next pass reads for itself then."""
+        if position < highest:
+            with suppress(TimeoutError):
+                async with self._pool.acquire(timeout=0.05) as spare:
+                    return await spare.fetch(_BACKLOG, BATCH, position, highest, snapshot)
+        return []
 
     def _next(self, tip: _Tip, rows: list[asyncpg.Record]) -> tuple[_Tip, tuple[Any, ...]]:
         previous, before, topics, partitions, leaves = dict(tip.previous), [], [], [], []
