@@ -106,7 +106,7 @@ def _environment(place: Place, database: Database, name: str, port: int) -> dict
 
 async def _pipeline(database: Database) -> str:
     token, issued = new_token("ci")
-    created = AccountCreated(account="ci", kind="service", person="ci", display_name="ci")
+    created = AccountCreated(account="ci", kind="service", person="ci")
     origin = Origin(actor="ci", occurred_at=BEGINNING, correlation_id=uuid4())
     events = [created, RolesChanged(account="ci", roles=("contributor",)), issued]
     async with pool_of(database) as pool:

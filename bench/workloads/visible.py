@@ -86,7 +86,7 @@ async def _served(place: Place, database: Database) -> AsyncIterator[tuple[Platf
 
 async def _token(platform: Platform) -> str:
     token, issued = new_token("viewer")
-    created = AccountCreated(account="viewer", kind="human", person="viewer", display_name="viewer")
+    created = AccountCreated(account="viewer", kind="human", person="viewer")
     roles = RolesChanged(account="viewer", roles=("viewer",))
     made = [_as_new(platform, event) for event in (created, roles, issued)]
     await platform.store.append(Append(account_stream("viewer"), made, ANY))

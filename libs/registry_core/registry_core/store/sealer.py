@@ -132,11 +132,11 @@ class Sealer:
             with suppress(asyncio.CancelledError, asyncpg.PostgresError, OSError):
                 await ahead
 
-    async def _read_after(self, position: int, highest: int, snapshot: str) -> list[asyncpg.Record]:
-        """Nothing if the backlog ends there, or if no connection is free: the next pass reads for itself then."""
-        if position < highest:
+    async def _read_after(self, position: int, highest: int | None, snapshot: str) -> list[asyncpg.Record]:
+        """Nothing where no backlog goes on, or no connection is free: the next pass reads for itself then."""
+        if highest is not None and position < highest:
             with suppress(TimeoutError):
-                async with self._pool.acquire(timeout=0.05) as spare:
+                async with self._pool.acquire(timeout=1.0) as spare:
                     return await spare.fetch(_BACKLOG, BATCH, position, highest, snapshot)
         return []
 
