@@ -78,4 +78,4 @@ async def test_after_the_last_flush_both_connections_are_given_back(pool: Pool) 
     async def all_idle() -> bool:
         return pool.get_idle_size() == pool.get_size()
 
-    await until(all_idle)
+    assert await until(all_idle)

@@ -12,10 +12,10 @@ from typing import Any
 
 from registry_core.proofs.canonical import from_base64
 from registry_core.proofs.envelope import from_record, leaf_bytes
+from registry_core.proofs.erasures import Erasures
 from registry_core.proofs.handover import KeyChain
 from registry_core.proofs.merkle import TreeHead, leaf_hash
 from registry_core.proofs.note import Checkpoint, NoteError
-from registry_core.proofs.pack.erasures import Erasures
 
 MOST_FINDINGS = 1000
 _BATCH = 4096

@@ -7,10 +7,10 @@ from typing import BinaryIO
 
 from registry_core.proofs.canonical import take
 from registry_core.proofs.dsse import verify
+from registry_core.proofs.erasures import ERASABLE, Erasures
 from registry_core.proofs.handover import KeyChain
 from registry_core.proofs.keys import key_id, public_from_base64
 from registry_core.proofs.note import Checkpoint, NoteError, Verifier, open_note
-from registry_core.proofs.pack.erasures import ERASABLE, Erasures
 from registry_core.proofs.pack.lines import (
     BlobItem,
     CheckpointItem,
