@@ -2,12 +2,9 @@
 -- transaction that writes late draws a high position, and a younger one's lower position may become final after it.
 drop function if exists log.unsealed(integer);   -- what it returns is a matter of ours
 create function log.unsealed(p_limit integer)
-returns table (first_index bigint, snapshot text, highest bigint, event_position bigint, stream_id text, version integer, event_id uuid, type text,
-               body_sha256 bytea, actor text, occurred_at timestamptz, recorded_at timestamptz,
-               correlation_id uuid, causation_id uuid, traceparent text)
+returns table (first_index bigint, snapshot text, highest bigint, event_position bigint)
 language sql volatile as $$
-  select (select next_index from log.sealer_state), pg_current_snapshot()::text, null::bigint, e.position, e.stream_id, e.version, e.event_id, e.type, e.body_sha256, e.actor,
-         e.occurred_at, e.recorded_at, e.correlation_id, e.causation_id, e.traceparent
+  select (select next_index from log.sealer_state), pg_current_snapshot()::text, null::bigint, e.position
     from log.events e
    where e.position > coalesce((select max(s.position) from log.sealed s), 0)
      and e.xid < pg_snapshot_xmin(pg_current_snapshot())

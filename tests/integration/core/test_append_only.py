@@ -10,13 +10,13 @@ from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from support import new
 
-TABLES = ("events", "sealed", "checkpoints", "streams", "sealer_state", "tiles", "partition_heads")
+TABLES = ("events", "sealed", "checkpoints", "streams", "sealer_state", "tiles", "partition_heads", "topics")
 FUNCTIONS = {
-    "hallmark_service": {"append_batch", "backlog", "unsealed", "streams_at"},
+    "hallmark_service": {"append_batch", "unsealed", "streams_at"},
     "hallmark_ledger": {
-        "backlog",
-        "unsealed",
         "try_sealer_lock",
+        "add_topics",
+        "number_unsealed",
         "seal",
         "rewind_sealer_after_restore",
         "lock_checkpoints",
@@ -34,7 +34,7 @@ CHANGES = [
     "update log.sealed set position = 1",
     "update log.sealer_state set next_index = 0",
     "update log.streams set version = 7",
-    "insert into log.sealed values (9, 9, 't', 0, -1, '')",
+    "insert into log.sealed values (9, 9, 1, 0, -1, '')",
     "insert into log.checkpoints values (9, '', '')",
     "insert into log.tiles values (1, 9, '')",
     *(f"delete from log.{table}" for table in TABLES),
@@ -64,7 +64,9 @@ CHANGES = [
     "alter system set fsync = off",
 ]
 ONLY_THE_LEDGER = [
-    "select log.seal(0, null, 0, '{}', '{}', '{}', '{}', '{}', '{}', '{}', '{}')",
+    "select log.add_topics('{t}')",
+    "select log.number_unsealed(1, 1, '{}')",
+    "select log.seal(0, 0, null, 0, 0, '{}', '{}', '{}')",
     "select log.add_checkpoint(1, '', '')",
     "select log.rewind_sealer_after_restore()",
     "select log.try_sealer_lock()",
@@ -157,7 +159,7 @@ async def test_every_function_with_its_owners_rights_has_a_pinned_search_path(ow
         "select proname, proconfig from pg_proc where pronamespace = 'log'::regnamespace and prosecdef"
     )
     assert {"append_batch", "seal", "add_checkpoint"} <= {row["proname"] for row in rows}
-    assert {tuple(row["proconfig"] or ()) for row in rows} == {("search_path=log, pg_temp",)}
+    assert {(row["proconfig"] or ("none",))[0] for row in rows} == {"search_path=log, pg_temp"}
 
 
 async def test_temporary_objects_and_a_search_path_shadow_nothing(pool: Pool) -> None:

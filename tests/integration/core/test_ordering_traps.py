@@ -241,7 +241,7 @@ TRAPS: Mapping[str, tuple[Callable[[Site], Awaitable[None]], Callable[[pytest.Mo
     ),
     "a backlog is walked past its end": (
         a_backlog_sealed_in_parts_keeps_a_streams_order,
-        sql(lambda: without("025_backlog.sql", "and e.position <= p_to", "")),
+        sql(lambda: without("030_unsealed.sql", "and e.position <= state.backlog_to", "")),
     ),
     "the sequence is cached": (
         connections_that_take_turns_keep_a_streams_order,

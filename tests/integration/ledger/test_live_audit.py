@@ -109,7 +109,7 @@ async def test_an_event_that_was_inserted_is_placed(ledger: Ledger, held: str, u
                                               correlation_id)
                       values ('forged', 0, gen_random_uuid(), 'io.hallmark.x.v1', '{}', sha256('{}'), 'mallory', now(),
                               gen_random_uuid()) returning position)
-           insert into log.sealed select 20, position, 't', 0, -1, sha256('x') from e"""
+           insert into log.sealed select 20, position, 1, 0, -1, sha256('x') from e"""
     )
     findings = (await ledger.audit(held)).findings
     assert findings[0].first == 20

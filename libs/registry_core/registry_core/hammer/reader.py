@@ -18,8 +18,9 @@ from registry_core.store.tiles import read_entries
 _BATCH: Final = 2000
 _PAUSE: Final = 0.02
 _LOG: Final = f"""
-    select s.log_index, s.topic, s.partition, s.previous_index, {EVENT_COLUMNS}
-      from log.sealed s join log.events e using (position) where s.log_index >= $1 order by s.log_index limit $2"""
+    select s.log_index, t.name as topic, s.partition, s.previous_index, {EVENT_COLUMNS}
+      from log.sealed s join log.events e using (position) join log.topics t on t.number = s.topic
+     where s.log_index >= $1 order by s.log_index limit $2"""
 
 
 class Reader:

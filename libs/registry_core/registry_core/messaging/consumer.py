@@ -29,7 +29,8 @@ Partition = tuple[str, int]
 
 _NEXT = f"""
     select s.log_index, {EVENT_COLUMNS} from log.sealed s join log.events e using (position)
-     where s.topic = $1 and s.partition = $2 and s.log_index > $3 order by s.log_index limit {BATCH}"""
+     where s.topic = (select number from log.topics where name = $1) and s.partition = $2 and s.log_index > $3
+     order by s.log_index limit {BATCH}"""
 _BEHIND = """
     select h.topic, h.partition, h.log_index - coalesce(w.log_index, -1) as lag
       from log.partition_heads h left join work.watermarks w

@@ -86,8 +86,9 @@ class Relay:
     async def publish_next(self, producer: AIOKafkaProducer) -> int:
         """Publish up to BATCH events past the cursor; the number published."""
         rows = await self._pool.fetch(
-            f"""select s.log_index, s.topic, s.partition, s.previous_index, {EVENT_COLUMNS}
-                  from log.sealed s join log.events e using (position), work.relay r
+            f"""select s.log_index, t.name as topic, s.partition, s.previous_index, {EVENT_COLUMNS}
+                  from work.relay r, log.sealed s
+                  join log.events e using (position) join log.topics t on t.number = s.topic
                  where s.log_index >= r.next_index order by s.log_index limit {BATCH}"""
         )
         if not rows:

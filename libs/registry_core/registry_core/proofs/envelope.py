@@ -48,8 +48,8 @@ def leaf_parts(  # noqa: PLR0917 - the columns of a row, unpacked
 ) -> tuple[str, str]:  # fmt: skip
     """The leaf's text without the comma in its middle, where a record carries its body (`actor` < `body`).
 
-    Written by hand and from fields, not from an event, because the sealer does this for every row there is: three
-    times as fast as making an event and dumping it with sorted keys.
+    Written by hand and from fields, not from an event, because exports do this for every row there is: three times as
+    fast as making an event and dumping it with sorted keys. `log.leaf_hash` in 040_seal.sql says the same in SQL.
     """
     causation = "" if causation_id is None else f'"causation_id":"{causation_id}",'
     trace = "" if traceparent is None else f'"traceparent":{_quote(traceparent)},'

@@ -1,23 +1,21 @@
 """Gives events their dense, gap-free order, with Merkle leaves, in one transaction per pass.
 
-Why a snapshot difference and not a position or xid watermark: docs/decisions/0003.
+Why a snapshot difference and not a position or xid watermark: docs/decisions/0003. Why the server makes the leaves:
+docs/decisions/0023.
 """
 
 import asyncio
-import zlib
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
-from typing import Any
 
 import asyncpg
 import structlog
 
-from registry_core.events import topic_of
-from registry_core.proofs.envelope import leaf_parts
-from registry_core.proofs.merkle import TILE_HEIGHT, TreeHead, leaf_hash
+from registry_core.events import event_types, topic_of
+from registry_core.proofs.merkle import HASH_SIZE, TILE_HEIGHT, TreeHead
 from registry_core.proofs.tiles import plan_head, rebuild_head
 from registry_core.store.connections import TRANSIENT, Connection, Pool
 from registry_core.store.tiles import read_entries
@@ -30,21 +28,9 @@ BUSY_POLL, IDLE_POLL = 0.005, 0.05
 """Seconds between passes without a hint: another process's appends are sealed this late at worst."""
 LONGEST_REST = 0.02
 """Seconds. After a pass the sealer rests for as long as it took: many small passes would slow the writers down."""
-_BACKLOG = "select * from log.backlog($1, $2, $3, $4)"
 _LOCK = "select log.try_sealer_lock() as locked, next_index from log.sealer_state"
-_LEAF = slice(4, None)
-"""Columns of log.unsealed that make the leaf, in the order of `leaf_parts`."""
-
-
-def partition_of(stream: str, partitions: int) -> int:
-    """The Kafka partition of a stream's events: one stream, one partition, one order."""
-    return zlib.crc32(stream.encode()) % partitions
-
-
-@dataclass(frozen=True, slots=True)
-class _Tip:
-    head: TreeHead
-    previous: dict[tuple[str, int], int]
+_NUMBER = "select * from log.number_unsealed($1, $2, $3)"
+_SEAL = "select log.seal($1, $2, $3, $4, $5, $6, $7, $8)"
 
 
 class Sealer:
@@ -52,8 +38,8 @@ class Sealer:
 
     def __init__(self, pool: Pool, partitions: int) -> None:
         self._pool, self._partitions = pool, partitions
-        self._tip: _Tip | None = None
-        self._ahead: list[asyncpg.Record] = []
+        self._head: TreeHead | None = None
+        self._topics = Topics()
         self._hint = asyncio.Event()
 
     def wake(self) -> None:
@@ -93,80 +79,55 @@ class Sealer:
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 [state] = await connection.fetch(_LOCK)
-                if not state["locked"] or (self._tip and self._tip.head.size != state["next_index"]):
-                    self._forget()  # somebody else is sealing, or was
+                if not state["locked"] or (self._head and self._head.size != state["next_index"]):
+                    self._head = None  # somebody else is sealing, or was
                 return await self._seal(connection) if state["locked"] else 0
         except BaseException:
-            self._forget()  # what the database kept of this pass is unknown
+            self._head = None  # what the database kept of this pass is unknown
             raise
 
-    def _forget(self) -> None:
-        self._tip, self._ahead = None, []
-
     async def _seal(self, connection: Connection) -> int:
-        rows = self._ahead or await connection.fetch("select * from log.unsealed($1)", BATCH)
-        if not rows:
+        found = await self._number(connection)
+        if not found:
             UNSEALED.set(0)
             return 0
-        if self._tip is None:
-            self._tip = await _load_tip(connection, rows[0]["first_index"])
-        async with self._reading_ahead(rows) as ahead:
-            tip, arguments = self._next(self._tip, rows)
-            await connection.execute("select log.seal($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", *arguments)
-            self._tip, self._ahead = tip, await ahead
-        SEALED.inc(len(rows))
-        UNSEALED.set((datetime.now(UTC) - rows[0]["recorded_at"]).total_seconds())
-        return len(rows)
-
-    @asynccontextmanager
-    async def _reading_ahead(self, rows: list[asyncpg.Record]) -> AsyncIterator[Awaitable[list[asyncpg.Record]]]:
-        """Of a backlog, what follows these rows: the server finds it while the leaves of these are made and written."""
-        ahead = asyncio.create_task(
-            self._read_after(rows[-1]["event_position"], rows[0]["highest"], rows[0]["snapshot"])
-        )
-        try:
-            await asyncio.sleep(0)  # so that the query is on its way
-            yield ahead
-        finally:
-            ahead.cancel()
-            with suppress(asyncio.CancelledError, asyncpg.PostgresError, OSError):
-                await ahead
-
-    async def _read_after(self, position: int, highest: int | None, snapshot: str) -> list[asyncpg.Record]:
-        """Nothing where no backlog goes on, or no connection is free: the next pass reads for itself then."""
-        if highest is not None and position < highest:
-            with suppress(TimeoutError):
-                async with self._pool.acquire(timeout=1.0) as spare:
-                    return await spare.fetch(_BACKLOG, BATCH, position, highest, snapshot)
-        return []
-
-    def _next(self, tip: _Tip, rows: list[asyncpg.Record]) -> tuple[_Tip, tuple[Any, ...]]:
-        previous, before, topics, partitions, leaves = dict(tip.previous), [], [], [], []
-        for log_index, row in enumerate(rows, tip.head.size):
-            home = (topic_of(row["type"]), partition_of(row["stream_id"], self._partitions))
-            before.append(previous.get(home, -1))
-            previous[home] = log_index
-            topics.append(home[0])
-            partitions.append(home[1])
-            start, rest = leaf_parts(log_index, *row[_LEAF])
-            leaves.append(leaf_hash(f"{start},{rest}".encode()))
-        head, entries = tip.head.append(leaves)
-        return _Tip(head, previous), (
-            tip.head.size,
-            rows[0]["snapshot"],
-            rows[0]["highest"],
-            [row["event_position"] for row in rows],
-            topics,
-            partitions,
-            before,
-            leaves,
-            [entry.level for entry in entries],
-            [entry.index >> TILE_HEIGHT for entry in entries],
+        first, hashes = found["first_index"], found["leaf_hashes"]
+        before = self._head or await _load_head(connection, first)
+        self._head, entries = before.append([hashes[n : n + HASH_SIZE] for n in range(0, len(hashes), HASH_SIZE)])
+        await connection.execute(
+            _SEAL, first, self._head.size, found["snapshot"], found["highest"], found["last"],
+            [entry.level for entry in entries], [entry.index >> TILE_HEIGHT for entry in entries],
             [entry.hash for entry in entries],
-        )
+        )  # fmt: skip
+        SEALED.inc(self._head.size - first)
+        UNSEALED.set((datetime.now(UTC) - found["oldest"]).total_seconds())
+        return self._head.size - first
+
+    async def _number(self, connection: Connection) -> asyncpg.Record | None:
+        """The next events, numbered; None if there are none."""
+        while True:
+            numbers = self._topics.numbers or await self._topics.load(connection)
+            found = await connection.fetchrow(_NUMBER, BATCH, self._partitions, numbers)
+            if found is None or not found["unknown_types"]:
+                return found
+            await self._topics.load(connection, found["unknown_types"])
 
 
-async def _load_tip(connection: Connection, size: int) -> _Tip:
-    head = rebuild_head(size, await read_entries(connection, plan_head(size).reads))
-    heads = await connection.fetch("select topic, partition, log_index from log.partition_heads")
-    return _Tip(head, {(row["topic"], row["partition"]): row["log_index"] for row in heads})
+class Topics:
+    """The number of each event type's topic, as the server takes it."""
+
+    def __init__(self) -> None:
+        self.numbers = ""
+        """JSON object, number by event type; empty until loaded."""
+
+    async def load(self, connection: Connection, unknown: Sequence[str] = ()) -> str:
+        """Of all types that this build knows, and of these that it does not."""
+        topics = {name: topic_of(name) for name in (*event_types(), *unknown)}
+        rows = await connection.fetch("select * from log.add_topics($1)", sorted(set(topics.values())))
+        known = {row["name"]: row["number"] for row in rows}
+        self.numbers = json.dumps({name: known[topic] for name, topic in topics.items()})
+        return self.numbers
+
+
+async def _load_head(connection: Connection, size: int) -> TreeHead:
+    return rebuild_head(size, await read_entries(connection, plan_head(size).reads))

@@ -33,18 +33,36 @@ begin
     alter table log.events add constraint body_has_its_hash
       check (body is null or sha256(body) = body_sha256) not valid;
   end if;
+  -- What a leaf can say, and whoever reads it can understand: no infinity, no year that has not four digits.
+  if not exists (select from pg_constraint where conname = 'occurred_in_four_digits' and conrelid = 'log.events'::regclass) then
+    alter table log.events add constraint occurred_in_four_digits
+      check (occurred_at >= '0001-01-01T00:00:00Z' and occurred_at < '10000-01-01T00:00:00Z') not valid;
+  end if;
 end $$;
 create index if not exists events_by_xid on log.events (xid, position);
 create index if not exists events_by_correlation on log.events (correlation_id);
 
+create table if not exists log.topics (
+  number smallint generated always as identity primary key, name text not null unique
+);
+
 create table if not exists log.sealed (
   log_index      bigint primary key,
   position       bigint not null unique,
-  topic          text not null,
+  topic          smallint not null,       -- its number in log.topics: half of this table's cost would be the text
   partition      integer not null,
   previous_index bigint not null,         -- of the same topic and partition; -1 for the first
   leaf_hash      bytea not null
 );
+-- An older release wrote the topic's name.
+do $$
+begin
+  if (select atttypid from pg_attribute where attrelid = 'log.sealed'::regclass and attname = 'topic') = 'text'::regtype then
+    insert into log.topics (name) select distinct topic::text from log.sealed;
+    create function pg_temp.number_of(text) returns smallint language sql as 'select number from log.topics where name = $1';
+    alter table log.sealed alter column topic type smallint using pg_temp.number_of(topic::text);
+  end if;
+end $$;
 create index if not exists sealed_by_partition on log.sealed (topic, partition, log_index);
 
 create table if not exists log.partition_heads (

@@ -12,12 +12,9 @@
 -- The planner cannot know how few rows a range of transaction ids has, and would read whole tables to join them.
 drop function if exists log.unsealed(integer);  -- its result once was another
 create function log.unsealed(p_limit integer)
-returns table (first_index bigint, snapshot text, highest bigint, event_position bigint, stream_id text,
-               version integer, event_id uuid,
-               type text, body_sha256 bytea, actor text, occurred_at timestamptz, recorded_at timestamptz,
-               correlation_id uuid, causation_id uuid, traceparent text)
-language plpgsql volatile set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as $$
-#variable_conflict use_column
+returns table (first_index bigint, snapshot text, highest bigint, event_position bigint)
+language plpgsql volatile set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off
+  set enable_bitmapscan = off set max_parallel_workers_per_gather = 0 as $$
 declare state log.sealer_state;
 begin
   select * into state from log.sealer_state;
@@ -29,15 +26,16 @@ begin
         union all
         select e.position from pg_snapshot_xip(state.snapshot) x(xid) join log.events e on e.xid = x.xid),
       u as materialized (
-        select d.position from d where not exists (select 1 from log.sealed s where s.position = d.position)),
-      part as materialized (select u.position from u order by u.position limit p_limit)
-      select state.next_index, pg_current_snapshot()::text, (select max(u.position) from u), e.position, e.stream_id,
-             e.version,
-             e.event_id, e.type, e.body_sha256, e.actor, e.occurred_at, e.recorded_at, e.correlation_id,
-             e.causation_id, e.traceparent
-        from part join log.events e using (position)
-       order by part.position;
+        select d.position from d where not exists (select 1 from log.sealed s where s.position = d.position))
+      select state.next_index, pg_current_snapshot()::text, (select max(u.position) from u), u.position
+        from u order by u.position limit p_limit;
   else
-    return query select * from log.backlog(p_limit, state.backlog_from, state.backlog_to, state.backlog_snapshot::text);
+    return query
+      select state.next_index, state.backlog_snapshot::text, state.backlog_to, e.position
+        from log.events e
+       where e.position > state.backlog_from and e.position <= state.backlog_to
+         and not pg_visible_in_snapshot(e.xid, state.snapshot)
+         and not exists (select 1 from log.sealed s where s.position = e.position)
+       order by e.position limit p_limit;
   end if;
 end $$;
