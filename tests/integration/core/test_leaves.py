@@ -8,41 +8,44 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from registry_core.proofs.envelope import leaf_parts
+from registry_core.proofs.envelope import leaf_bytes
 from registry_core.proofs.merkle import leaf_hash
 from registry_core.store.connections import Pool
+from registry_core.store.postgres import recorded
 from registry_core.store.sealer import Sealer
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
 TIME = st.datetimes(datetime(1, 1, 3), datetime(9999, 12, 29), timezones=st.just(UTC))  # noqa: DTZ001 - it adds the zone
-EVENT = st.tuples(
-    TEXT, st.integers(0, 2**31 - 1), st.uuids(), TEXT, st.binary(min_size=32, max_size=32), TEXT, TIME, TIME,
-    st.uuids(), st.none() | st.uuids(), st.none() | TEXT,
-)  # fmt: skip
-"""As `leaf_parts` takes its fields, and as the columns are in COLUMNS."""
-COLUMNS = (
-    "stream_id", "version", "event_id", "type", "body_sha256", "actor", "occurred_at", "recorded_at",
-    "correlation_id", "causation_id", "traceparent",
-)  # fmt: skip
+EVENT = st.fixed_dictionaries({
+    "stream_id": TEXT, "version": st.integers(0, 2**31 - 1), "event_id": st.uuids(), "type": TEXT, "body": st.none(),
+    "body_sha256": st.binary(min_size=32, max_size=32), "actor": TEXT, "occurred_at": TIME, "recorded_at": TIME,
+    "correlation_id": st.uuids(), "causation_id": st.none() | st.uuids(), "traceparent": st.none() | TEXT,
+})  # fmt: skip
+"""A row of log.events."""
 ESCAPED = "".join(map(chr, range(1, 0x20))) + '"\\/\x7f\u0080\u2028\ufeff\uffff\U0001f600'
 """Whatever some writer of JSON escapes."""
 ID, NOW = UUID("6f1d3c0e-0d8b-5d7c-9a55-6d0a5a1f7b11"), datetime(2026, 11, 28, 12, 30, 59, 999999, tzinfo=UTC)
-ODD = (ESCAPED, 0, ID, ESCAPED, bytes(32), ESCAPED, NOW, NOW.replace(microsecond=0), ID, None, ESCAPED)
+ODD = {
+    "stream_id": ESCAPED, "version": 0, "event_id": ID, "type": ESCAPED, "body": None, "body_sha256": bytes(32),
+    "actor": ESCAPED, "occurred_at": NOW, "recorded_at": NOW.replace(microsecond=0), "correlation_id": ID,
+    "causation_id": None, "traceparent": ESCAPED,
+}  # fmt: skip
 
 
 @settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(EVENT, min_size=1, max_size=60), st.integers(0, 2**62))
 @example([ODD], 0)
-async def test_the_servers_leaves_are_pythons(owner: asyncpg.Connection, events: list[Any], first: int) -> None:
+async def test_the_servers_leaves_are_pythons(
+    owner: asyncpg.Connection, events: list[dict[str, Any]], first: int
+) -> None:
     await owner.execute("drop table if exists pg_temp.e; create temporary table e as select e.* from log.events e")
-    rows = [(number, *event) for number, event in enumerate(events, first)]
-    await owner.copy_records_to_table("e", columns=("position", *COLUMNS), records=rows)
+    rows = [(number, *event.values()) for number, event in enumerate(events, first)]
+    await owner.copy_records_to_table("e", columns=("position", *events[0]), records=rows)
     made = await owner.fetch(
         "select log.leaf_hash(e.position, row(e.*)::log.events) as leaf from e order by e.position"
     )
-    for row, event in zip(made, rows, strict=True):
-        head, tail = leaf_parts(*event)
-        assert row["leaf"] == leaf_hash(f"{head},{tail}".encode())
+    for row, (number, event) in zip(made, enumerate(events, first), strict=True):
+        assert row["leaf"] == leaf_hash(leaf_bytes(recorded({**event, "log_index": number})))
 
 
 @pytest.mark.parametrize("time", ["infinity", "-infinity", "10000-01-01T00:00Z", "0001-12-31T00:00Z BC"])

@@ -32,32 +32,21 @@ def leaf_and_record_bytes(event: RecordedEvent) -> tuple[bytes, bytes]:
     return f"{head},{tail}".encode(), f"{head},{body}{tail}".encode()
 
 
-def _parts_of(event: RecordedEvent) -> tuple[str, str]:
-    if event.log_index is None:
-        raise ValueError(f"event {event.id} is not sealed yet; only sealed events have a leaf")
-    return leaf_parts(
-        event.log_index, event.stream, event.version, event.id, event.type, event.body_sha256, event.actor,
-        event.occurred_at, event.recorded_at, event.correlation_id, event.causation_id, event.traceparent,
-    )  # fmt: skip
-
-
-def leaf_parts(  # noqa: PLR0917 - the columns of a row, unpacked
-    log_index: int, stream: str, version: int, event_id: UUID, event_type: str, body_sha256: bytes, actor: str,
-    occurred_at: datetime, recorded_at: datetime, correlation_id: UUID, causation_id: UUID | None,
-    traceparent: str | None,
-) -> tuple[str, str]:  # fmt: skip
+def _parts_of(e: RecordedEvent) -> tuple[str, str]:
     """The leaf's text without the comma in its middle, where a record carries its body (`actor` < `body`).
 
-    Written by hand and from fields, not from an event, because exports do this for every row there is: three times as
-    fast as making an event and dumping it with sorted keys. `log.leaf_hash` in 040_seal.sql says the same in SQL.
+    Written by hand, because exports do this for every event there is: three times as fast as dumping a dict with sorted
+    keys. `log.leaf_hash` in 040_seal.sql says the same in SQL.
     """
-    causation = "" if causation_id is None else f'"causation_id":"{causation_id}",'
-    trace = "" if traceparent is None else f'"traceparent":{_quote(traceparent)},'
-    return f'{{"actor":{_quote(actor)}', (
-        f'"body_sha256":"{body_sha256.hex()}",{causation}"correlation_id":"{correlation_id}",'
-        f'"id":"{event_id}","log_index":{log_index},"occurred_at":"{rfc3339(occurred_at)}",'
-        f'"recorded_at":"{rfc3339(recorded_at)}","stream":{_quote(stream)},{trace}'
-        f'"type":{_quote(event_type)},"version":{version}}}'
+    if e.log_index is None:
+        raise ValueError(f"event {e.id} is not sealed yet; only sealed events have a leaf")
+    causation = "" if e.causation_id is None else f'"causation_id":"{e.causation_id}",'
+    trace = "" if e.traceparent is None else f'"traceparent":{_quote(e.traceparent)},'
+    return f'{{"actor":{_quote(e.actor)}', (
+        f'"body_sha256":"{e.body_sha256.hex()}",{causation}"correlation_id":"{e.correlation_id}",'
+        f'"id":"{e.id}","log_index":{e.log_index},"occurred_at":"{rfc3339(e.occurred_at)}",'
+        f'"recorded_at":"{rfc3339(e.recorded_at)}","stream":{_quote(e.stream)},{trace}'
+        f'"type":{_quote(e.type)},"version":{e.version}}}'
     )
 
 

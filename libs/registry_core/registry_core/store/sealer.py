@@ -91,7 +91,8 @@ class Sealer:
         if not found:
             UNSEALED.set(0)
             return 0
-        first, hashes = found["first_index"], found["leaf_hashes"]
+        first: int = found["first_index"]
+        hashes: bytes = found["leaf_hashes"]
         before = self._head or await _load_head(connection, first)
         self._head, entries = before.append([hashes[n : n + HASH_SIZE] for n in range(0, len(hashes), HASH_SIZE)])
         await connection.execute(
