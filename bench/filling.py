@@ -68,6 +68,16 @@ async def filled(place: Place, count: int, told: Callable[[str], None] = lambda 
     return database
 
 
+async def keep(place: Place, database: Database, count: int) -> None:
+    """For `filled`, instead of what it may have."""
+    connection, name = await asyncpg.connect(place.server.admin_dsn), place.named(f"filled_{count}").name
+    try:
+        await connection.execute(f"drop database if exists {name} with (force)")
+        await connection.execute(f"alter database {database.name} rename to {name}")
+    finally:
+        await connection.close()
+
+
 async def _fill_whole(database: Database, count: int, seed: int, told: Callable[[str], None]) -> None:
     await schema.install(database.owner_dsn)
     await fill(database, rows(count, seed), lambda done: told(f"filling: {done:,} of {count:,} events"))

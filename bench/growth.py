@@ -1,7 +1,8 @@
 """`make bench-growth`: one log that grows, measured at each size, and plotted.
 
 At each size: append rate beside that of an empty store, sealing rate, proof latency, sizes on disk, and the memory that
-a whole export takes in a process of its own.
+a whole export and a whole rebuild of a projection take, each in a process of its own. The last log is kept for the
+workloads that read one of that size.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from registry_core.store.postgres import PostgresEventStore
 from rich.console import Console
 
 from bench import report
-from bench.filling import fill, finish, seal_all
+from bench.filling import fill, finish, keep, seal_all
 from bench.lives import Row, rows
 from bench.place import OUT, PEERS, Database, Place, ledger_pool_of, place, pool_of, run_program
 from bench.timing import for_seconds
@@ -57,6 +58,8 @@ class Point:
     export_bytes: int
     export_seconds: float
     export_rss_mb: float
+    rebuild_seconds: float
+    rebuild_rss_mb: float
 
 
 def main() -> int:
@@ -81,6 +84,7 @@ async def _grow(sizes: Sequence[int]) -> list[Point]:
                 points.append(await _measure(here, database, empty, size, rates))
                 console.print(points[-1])
                 _write("growth.json", [asdict(point) for point in points])
+            await keep(here, database, filled)
     return points
 
 
@@ -103,7 +107,7 @@ async def _measure(here: Place, database: Database, empty: Database, size: int, 
     grown, small = await _append_rates(here, database, empty, size)
     proofs = await _proofs(database, here.seed)
     tables, indexes = await _sizes(database)
-    exported = await _export(here, database)
+    exported, built = await _export(here, database), await _alone("bench.rebuild_memory", asdict(database))
     cuts = quantiles(proofs, n=100, method="inclusive")
     return Point(
         events=size,
@@ -118,6 +122,8 @@ async def _measure(here: Place, database: Database, empty: Database, size: int, 
         export_bytes=exported["bytes"],
         export_seconds=exported["seconds"],
         export_rss_mb=exported["rss_mb"],
+        rebuild_seconds=built["seconds"],
+        rebuild_rss_mb=built["rss_mb"],
     )
 
 
@@ -165,11 +171,15 @@ async def _sizes(database: Database) -> tuple[dict[str, int], dict[str, int]]:
 
 
 async def _export(here: Place, database: Database) -> dict[str, Any]:
-    """In a process of its own, whose highest memory is what counts."""
     path = here.folder / "log.hallmark"
-    arguments = json.dumps({**asdict(database), "path": str(path)})
-    printed = await run_program(sys.executable, "-m", "bench.export_memory", arguments)
+    found = await _alone("bench.export_memory", {**asdict(database), "path": str(path)})
     path.unlink()
+    return found
+
+
+async def _alone(module: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """In a process of its own, whose highest memory is what counts."""
+    printed = await run_program(sys.executable, "-m", module, json.dumps(arguments))
     found: dict[str, Any] = json.loads(printed.strip().rpartition("\n")[2])
     return found
 

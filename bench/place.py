@@ -50,7 +50,7 @@ class Place:
             await schema.install(made.owner_dsn)
             yield made
         finally:
-            await self._administer(f"drop database {made.name} with (force)")
+            await self._administer(f"drop database if exists {made.name} with (force)")
 
     def named(self, name: str) -> Database:
         """The addresses of a database there is."""

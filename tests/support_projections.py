@@ -86,9 +86,7 @@ class Log:
 
     def run(self, *wanted: Projection, pool: Pool | None = None) -> None:
         """What a service does."""
-        for projection in wanted:
-            task = asyncio.create_task(Projector(projection, pool or self.pool, self.notifier).run())
-            self.running.append(task)
+        self.running.append(asyncio.create_task(Projector(wanted, pool or self.pool, self.notifier).run()))
 
     async def stop(self) -> None:
         """As if the service were gone."""

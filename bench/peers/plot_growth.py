@@ -23,7 +23,8 @@ def main(source: Path, folder: Path) -> None:
     for name, label in (("table_bytes", "rows"), ("index_bytes", "indexes")):
         per_event = [sum(point[name].values()) / point["events"] for point in points]
         bytes_.plot(sizes, per_event, marker="o", label=label)
-    memory.plot(sizes, [point["export_rss_mb"] for point in points], marker="o", label="whole export")
+    for name, label in (("export_rss_mb", "whole export"), ("rebuild_rss_mb", "rebuild of a projection")):
+        memory.plot(sizes, [point[name] for point in points], marker="o", label=label)
     titles = ("events a second", "inclusion proof, ms", "bytes per event on disk", "peak memory, MB")
     for axes, title in zip((rates, proofs, bytes_, memory), titles, strict=True):
         axes.set(title=title, xscale="log", xlabel="events in the log", ylim=(0, None))

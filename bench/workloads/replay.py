@@ -6,8 +6,7 @@ from contextlib import asynccontextmanager
 import asyncpg
 from hallmark_console.projections import FINDINGS, VERSION_OVERVIEW
 from registry_core import projections
-from registry_core.notifier import Notifier
-from registry_core.projections import Projection, Projector, commands
+from registry_core.projections import Builder, Projection, commands
 from registry_core.store.connections import Pool
 from registry_core.store.postgres import EVENT_COLUMNS
 
@@ -52,9 +51,11 @@ async def _beside_a_cursor(place: Place, projection: Projection) -> AsyncIterato
 
 
 async def install(database: Database, projection: Projection) -> None:
+    """With a table that is shown, empty, and passes for caught up: it is not what is measured."""
     connection = await asyncpg.connect(database.owner_dsn)
     try:
         await projections.install(connection, [projection])
+        await connection.execute("update work.projections set log_index = next_index - 1 from log.sealer_state")
     finally:
         await connection.close()
 
@@ -63,10 +64,10 @@ async def rebuilt(database: Database, pool: Pool, projection: Projection) -> Sam
     """A table built from nothing until it is ready to be switched to, with its indexes; dropped afterwards, untimed."""
     table = (await commands.rebuild(pool, projection.name, switch=False)).table
     head = await pool.fetchval("select next_index from log.sealer_state")
-    projector = Projector(projection, pool, Notifier(database.service_dsn))
+    builder = Builder(projection, pool)
 
     async def build() -> int:
-        while await projector.build():
+        while await builder.build():
             pass
         return int(head)
 

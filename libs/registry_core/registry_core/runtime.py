@@ -142,7 +142,8 @@ def loops(platform: Platform, services: Sequence[Service]) -> list[Loop]:
         found.append(Transport(service.name, platform.settings, platform.pool, consumer, service.inbound).run)
         if service.jobs:
             found.append(JobRunner(service.name, service.jobs, platform.pool, platform.notifier, platform.clock).run)
-        found += [Projector(p, platform.pool, platform.notifier).run for p in service.projections]
+        if service.projections:
+            found.append(Projector(service.projections, platform.pool, platform.notifier).run)
         found += service.background
     return found
 

@@ -31,7 +31,7 @@ RETRY: Final = 2000
 class LiveResponse(ASGIStreamingResponse):
     """A stream of server-sent events that takes being stopped (server shutdown) as its ordinary end."""
 
-    def __init__(self, messages: AsyncIterator[ServerSentEventMessage]) -> None:
+    def __init__(self, messages: AsyncIterator[list[ServerSentEventMessage]]) -> None:
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         super().__init__(iterator=_encoded(messages), media_type="text/event-stream", headers=headers)
 
@@ -40,28 +40,27 @@ class LiveResponse(ASGIStreamingResponse):
             await super().send_body(send, receive)
 
 
-async def _encoded(messages: AsyncIterator[ServerSentEventMessage]) -> AsyncIterator[bytes]:
+async def _encoded(messages: AsyncIterator[list[ServerSentEventMessage]]) -> AsyncIterator[bytes]:
     """Ends where the messages end, or where it is cancelled: the client sees a complete answer either way."""
     with suppress(asyncio.CancelledError):
-        async for message in messages:
-            yield message.encode()
+        async for batch in messages:
+            yield b"".join([message.encode() for message in batch])
 
 
 async def changes(
     pool: Pool, notifier: Notifier, view: View, after: int, *, matching: Filter, allowed: Callable[[], Awaitable[bool]]
-) -> AsyncIterator[ServerSentEventMessage]:
+) -> AsyncIterator[list[ServerSentEventMessage]]:
     """Every row changed after a log index, now and from now on, for as long as `allowed` says so."""
-    yield ServerSentEventMessage(data=None, comment=f"{view.name} after {after}", retry=RETRY)
+    yield [ServerSentEventMessage(data=None, comment=f"{view.name} after {after}", retry=RETRY)]
     with closing(notifier.subscribe(PROJECTED, view.name)) as projected:
         try:
             while not notifier.stopping and await allowed():
                 rows = await read_rows(pool, view, after, BATCH, matching)
-                for message in messages_of(rows):
-                    yield message
                 if rows:
+                    yield messages_of(rows)
                     after = rows[-1]["log_index"]
                 elif await _silent(projected.wait):
-                    yield ServerSentEventMessage(data=None, comment="still here")
+                    yield [ServerSentEventMessage(data=None, comment="still here")]
         except (*TRANSIENT, asyncpg.UndefinedColumnError) as error:  # a new version may lack a column of the filter
             log.warning("live subscription ends; its client will connect anew", view=view.name, reason=repr(error))
 

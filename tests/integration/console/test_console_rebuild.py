@@ -24,7 +24,8 @@ from registry_core.events.lifecycle import (
     VersionReturnedToDraft,
 )
 from registry_core.events.versions import MetadataAmended
-from registry_core.projections import Projection, Projector, commands, projector, reading
+from registry_core.projections import Builder, Projection, Projector, commands, reading
+from registry_core.projections import live as live_tables
 from registry_core.settings import Settings
 from registry_core.store import ANY, Append
 from registry_core.store.postgres import PostgresEventStore
@@ -83,7 +84,7 @@ async def _rebuilt_is_live(
         await PostgresEventStore(pool).append(*(Append(stream, [new(event)], ANY) for stream, event in happenings))
         await log.seal()
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(projector, "CHUNK_EVENTS", batch)
+            patch.setattr(live_tables, "CHUNK", batch)
             await _take_in(log, projection)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(reading, "WINDOW", window)
@@ -91,13 +92,13 @@ async def _rebuilt_is_live(
 
 
 async def _take_in(log: Log, projection: Projection) -> None:
-    live = Projector(projection, log.pool, log.notifier)
+    live = Projector([projection], log.pool, log.notifier)
     while await live.follow():
         pass
 
 
 async def _rebuild_and_compare(log: Log, projection: Projection) -> None:
-    built = Projector(projection, log.pool, log.notifier)
+    built = Builder(projection, log.pool)
     table = (await commands.rebuild(log.pool, projection.name, switch=False)).table
     while await built.build():
         pass

@@ -10,7 +10,8 @@ import asyncpg
 import pytest
 from conftest import Database
 from registry_core.problems import Problem
-from registry_core.projections import Projector, commands, projector, table, wait_projected
+from registry_core.projections import Builder, commands, follower, live, projector, table, wait_projected
+from registry_core.projections.live import LiveTables
 from registry_core.store import schema
 from registry_core.store.connections import Pool
 from support import until
@@ -81,7 +82,7 @@ async def test_columns_can_go_and_grants_stay(log: Log, owner: asyncpg.Connectio
 async def test_readers_see_no_failure_and_no_step_back_while_it_is_rebuilt_and_switched(
     log: Log, reader_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projector, "CHUNK_EVENTS", 700)
+    monkeypatch.setattr(follower, "CHUNK_EVENTS", 700)
     await log.install(TALLY, WIDER)
     log.run(TALLY, WIDER)
     await log.amend(2000)
@@ -233,7 +234,7 @@ async def test_a_reader_who_holds_the_view_delays_the_switch_and_fails_nobody(lo
 async def test_two_processes_build_one_table_between_them(
     log: Log, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(projector, "CHUNK_EVENTS", 100)
+    monkeypatch.setattr(follower, "CHUNK_EVENTS", 100)
     await log.install(TALLY)
     await log.amend(3000, streams=700)
     await log.install(WIDER)
@@ -251,7 +252,7 @@ async def test_one_connection_less_than_wished_for_is_enough(log: Log, database:
     await log.install(TALLY)
     await log.amend(6000)
     async with asyncpg.create_pool(database.service_dsn, min_size=1, max_size=1) as narrow:
-        built = Projector(TALLY, narrow, log.notifier)
+        built = Builder(TALLY, narrow)
         await commands.rebuild(log.pool, "tally", switch=False)
         while await built.build():
             pass
@@ -262,12 +263,12 @@ async def test_memory_is_bounded_by_what_is_kept_of_rows_not_by_the_log(
     log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(table, "KEPT_BYTES", 10_000)
-    monkeypatch.setattr(projector, "CHUNK_EVENTS", 400)
+    monkeypatch.setattr(follower, "CHUNK_EVENTS", 400)
     await log.install(TALLY)
     for _ in range(3):
         await log.amend(1500, streams=700)  # every stream comes back after its row was let go
     await commands.rebuild(log.pool, "tally", switch=True)
-    built, most = Projector(TALLY, log.pool, log.notifier), 0
+    built, most = Builder(TALLY, log.pool), 0
     while await built.build():
         most = max(most, built.kept_bytes)
     assert 5_000 < most <= 10_000
@@ -278,12 +279,12 @@ BUILDER = """
 import asyncio, sys
 import asyncpg
 from registry_core.notifier import Notifier
-from registry_core.projections import Projector, projector, reading
+from registry_core.projections import Projector, follower, reading
 from support_projections import TALLY
-projector.CHUNK_EVENTS = reading.WINDOW = 50
+follower.CHUNK_EVENTS = reading.WINDOW = 50
 async def main():
     async with asyncpg.create_pool(sys.argv[1], min_size=1, max_size=4) as pool:
-        await Projector(TALLY, pool, Notifier(sys.argv[1])).run()
+        await Projector([TALLY], pool, Notifier(sys.argv[1])).run()
 asyncio.run(main())
 """
 
@@ -328,7 +329,7 @@ async def test_one_killed_between_build_and_switch_is_switched_by_the_next(log: 
     await log.caught_up()
     await log.stop()
     await commands.rebuild(log.pool, "tally", switch=True)
-    dying = Projector(TALLY, log.pool, log.notifier)
+    dying = Builder(TALLY, log.pool)
     while (await log.tables())["tally__v1_g2"].state != "ready":
         assert await dying.build()
     await log.amend(300)
@@ -429,3 +430,35 @@ async def test_a_database_of_the_former_release_is_taken_over(
     assert states == {"tally__v1": (1, "live"), "tally__v0": (0, "kept")}
     await log.install(TALLY)
     assert await log.view() == await log.folded(TALLY)
+
+
+async def test_a_table_far_behind_holds_up_no_other(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A projection that is new to a long log is brought up by itself, in transactions of its own."""
+    for module in (follower, live, projector):
+        monkeypatch.setattr(module, "FAR", 100)
+    late = replace(TALLY, name="late")
+    await log.install(TALLY)
+    log.run(TALLY)
+    head = await log.amend(300)
+    await log.caught_up()
+    await log.install(late)
+    shown = LiveTables([TALLY, late], log.pool)
+    await log.stop()
+    await log.amend(50)
+    assert await shown.advance() == 50
+    assert (await log.live("late")).log_index == -1
+    assert (await log.live("tally")).log_index == head + 50
+    log.run(TALLY, late)
+    await log.caught_up(late)
+    assert await log.folded(late) == await log.view("late")
+
+
+async def test_tables_that_are_shown_move_in_one_transaction(log: Log) -> None:
+    other = replace(TALLY, name="other")
+    await log.install(TALLY, other)
+    head = await log.amend(300)
+    assert await LiveTables([TALLY, other], log.pool).advance() == 300
+    seen = {(row["log_index"], row["xmin"]) for row in await log.pool.fetch("select *, xmin from work.projections")}
+    assert len(seen) == 1
+    assert {index for index, _ in seen} == {head}
+    assert await log.view("other") == await log.folded(other)

@@ -124,5 +124,5 @@ def _background(platform: Platform, service: Service) -> Sequence[asyncio.Task[N
     """What HTTP waits for: sealing and the views."""
     sealer = Sealer(platform.ledger, 4)
     platform.store.on_append = sealer.wake
-    projectors = [Projector(p, platform.pool, platform.notifier).run for p in service.projections]
-    return [asyncio.create_task(loop()) for loop in (platform.notifier.run, sealer.run, *projectors)]
+    projector = Projector(service.projections, platform.pool, platform.notifier)
+    return [asyncio.create_task(loop()) for loop in (platform.notifier.run, sealer.run, projector.run)]

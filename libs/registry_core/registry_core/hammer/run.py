@@ -145,7 +145,7 @@ class _Run:
 
     async def hammer(self, server: LocalPostgres, owner: str, tell: Callable[[Status], None]) -> None:
         self._sealers.start()
-        projector = Projector(STREAMS, self._reading, self._notifier)
+        projector = Projector([STREAMS], self._reading, self._notifier)
         following = [asyncio.create_task(loop()) for loop in (self._reader.run, projector.run, self._notifier.run)]
         try:
             await self._begin()

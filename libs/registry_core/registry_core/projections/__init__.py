@@ -7,7 +7,7 @@ a table of its own beside the one that is shown; the view is switched to it once
 
 from registry_core.projections.install import install
 from registry_core.projections.model import Entry, Projection, Row, types_of
-from registry_core.projections.projector import Projector
+from registry_core.projections.projector import Builder, Projector
 from registry_core.projections.waiting import stands_at, wait_projected
 
-__all__ = ["Entry", "Projection", "Projector", "Row", "install", "stands_at", "types_of", "wait_projected"]
+__all__ = ["Builder", "Entry", "Projection", "Projector", "Row", "install", "stands_at", "types_of", "wait_projected"]

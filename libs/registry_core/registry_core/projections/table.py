@@ -19,8 +19,10 @@ KEPT_BYTES = 16 * 1024 * 1024
 T = TypeVar("T")
 _COLUMNS = """select attname from pg_attribute
                where attrelid = $1::regclass and attnum > 1 and not attisdropped"""
-_STANDS_AT = """with moved as (update work.projections set log_index = $2 where name = $1 returning projection, state)
-                select pg_notify('projected', projection) from moved where state = 'live'"""
+_STAND_AT = """
+    with moved as (
+      update work.projections set log_index = $2 where name = any($1) returning projection, state)
+    select pg_notify('projected', projection) from moved where state = 'live'"""
 """Readers are told of the table that is shown alone: one that warms up beside it has no effects."""
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 """The escape itself, not a backslash that somebody wrote before `u0000`."""
@@ -39,6 +41,16 @@ class Table:
         self._changed = dict[str, Row]()
         self._complete = at < 0
         """Every row there is is in memory: a key that is not there is new."""
+
+    def lacks(self, entry: LogEntry) -> bool:
+        """Whether this event is one for the table, and not in it yet."""
+        return entry.log_index > self.at and (self.projection.types is None or entry.type in self.projection.types)
+
+    def resume(self, at: int) -> None:
+        """Go on where the table stands now: what is in memory is of no use if somebody else has written since."""
+        if self.at != at:
+            self.forget_rows()
+            self.at = at
 
     @property
     def waiting(self) -> int:
@@ -69,15 +81,13 @@ class Table:
             self._rows |= {row["key"]: _decode(row["row"]) for row in rows}
             self._sizes |= {row["key"]: len(row["row"]) for row in rows}
 
-    async def write(self, connection: Connection, at: int) -> None:
-        """Write what changed, and that the table stands at this log index."""
+    async def write(self, connection: Connection) -> None:
+        """Write what changed; `stand_at` has to follow."""
         if self._changed:
             encoded = {key: _encode(row) for key, row in self._changed.items()}
             await connection.execute(await self._statement(connection), _as_json(encoded.values()))
             self._keep_only_some({key: len(row) for key, row in encoded.items()})
             self._changed.clear()
-        await connection.execute(_STANDS_AT, self.name, at)
-        self.at = at
 
     async def _statement(self, connection: Connection) -> str:
         if not self._upsert:
@@ -106,6 +116,13 @@ class Table:
             total -= self._sizes.pop(key)
             self._rows.pop(key, None)
             self._complete = False
+
+
+async def stand_at(connection: Connection, tables: Sequence[Table], at: int) -> None:
+    """Note that these tables stand at this log index, and tell who waits for that."""
+    await connection.execute(_STAND_AT, [table.name for table in tables], at)
+    for table in tables:
+        table.at = at
 
 
 async def _slices(items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
