@@ -73,6 +73,7 @@ def main() -> int:
 
 
 async def _grow(sizes: Sequence[int]) -> list[Point]:
+    OUT.mkdir(exist_ok=True)
     points = list[Point]()
     with tempfile.TemporaryDirectory(prefix="hallmark-growth-", dir=OUT) as folder:
         async with place(Path(folder)) as here, here.database() as database, here.database() as empty:
