@@ -39,8 +39,8 @@ async def test_the_servers_leaves_are_pythons(
     owner: asyncpg.Connection, events: list[dict[str, Any]], first: int
 ) -> None:
     await owner.execute("drop table if exists pg_temp.e; create temporary table e as select e.* from log.events e")
-    rows = [(number, *event.values()) for number, event in enumerate(events, first)]
-    await owner.copy_records_to_table("e", columns=("position", *events[0]), records=rows)
+    rows = [(number, *[event[column] for column in ODD]) for number, event in enumerate(events, first)]
+    await owner.copy_records_to_table("e", columns=("position", *ODD), records=rows)
     made = await owner.fetch(
         "select log.leaf_hash(e.position, row(e.*)::log.events) as leaf from e order by e.position"
     )
