@@ -54,7 +54,7 @@ faults: $(INSTALLED)  ## A hundred kills, wipes and restarts, on the same embedd
 $(PEERS_INSTALLED): $(UV) bench/requirements.lock
 	@echo "Installing what the benchmarks compare with (locked) ..."
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS)
-	@$(UV) pip sync --quiet --python $(PEERS)/bin/python --require-hashes bench/requirements.lock
+	@$(UV) pip sync --quiet --compile-bytecode --python $(PEERS)/bin/python --require-hashes bench/requirements.lock
 	@touch $@
 
 .PHONY: bench
