@@ -41,6 +41,10 @@ class Reader(Protocol):
         """The streams' events, with everything that earlier events of the same batch brought about."""
         ...
 
+    async def read_only(self, stream: str, *types: type[Event]) -> list[RecordedEvent]:
+        """The same, of one stream and of these types alone: for what is rare in a long stream."""
+        ...
+
 
 async def load(reader: Reader, initial: S, stream: str) -> S:
     """Read and fold one stream."""

@@ -11,12 +11,12 @@ from uuid import UUID
 import asyncpg
 
 from registry_core.clock import Clock
-from registry_core.events import NewEvent, RecordedEvent, derived_id
+from registry_core.events import Event, NewEvent, RecordedEvent, derived_id
 from registry_core.handlers import Cause, Effect, Emit, Execute, StartJob, as_append
 from registry_core.store.appending import append_batch, existing_ids
 from registry_core.store.connections import Connection, Pool
 from registry_core.store.model import Append, Conflict
-from registry_core.store.postgres import read_streams
+from registry_core.store.postgres import read_streams, read_types
 from registry_core.telemetry import current_traceparent
 
 Commit = Callable[[Connection], Awaitable[None]]
@@ -40,6 +40,9 @@ class PoolReader:
         found = await read_streams(self._pool, streams)
         return [found[stream] for stream in streams]
 
+    async def read_only(self, stream: str, *types: type[Event]) -> list[RecordedEvent]:
+        return await read_types(self._pool, stream, types)
+
 
 class UnitOfWork:
     """Collects effects; reads see what was collected, because a read of a touched stream commits first."""
@@ -55,10 +58,17 @@ class UnitOfWork:
         return self._clock()
 
     async def read(self, *streams: str) -> list[list[RecordedEvent]]:
-        if any(append.stream in streams for append in self._appends):
-            await self.commit()
+        await self._commit_if_touched(*streams)
         found = await read_streams(self._connection, streams)
         return [found[stream] for stream in streams]
+
+    async def read_only(self, stream: str, *types: type[Event]) -> list[RecordedEvent]:
+        await self._commit_if_touched(stream)
+        return await read_types(self._connection, stream, types)
+
+    async def _commit_if_touched(self, *streams: str) -> None:
+        if any(append.stream in streams for append in self._appends):
+            await self.commit()
 
     def add(self, effects: Sequence[Effect], cause: Cause) -> None:
         """Take in what one handler returned."""
