@@ -42,7 +42,11 @@ class Reader(Protocol):
         ...
 
     async def read_only(self, stream: str, *types: type[Event]) -> list[RecordedEvent]:
-        """The same, of one stream and of these types alone: for what is rare in a long stream."""
+        """Of one stream the events of these types alone, for what is rare in a long stream.
+
+        Complete up to the event that is handled, with what earlier events of the same batch brought about; what other
+        processes appended after it may be missing.
+        """
         ...
 
 

@@ -32,7 +32,8 @@ async def flag_dependants(event: RecordedEvent, reader: Reader) -> Sequence[Effe
     """A newer version of a prompt, adapter, dataset or base model: whoever uses an older one hears of it.
 
     Asked anew when a version and when a dependant joins, for either may be handled first; said once. Only the other
-    kind is read: an asset that nothing depends on may have thousands of versions.
+    kind is read: an asset that nothing depends on may have thousands of versions. Of two that join at once the later
+    one finds the earlier.
     """
     others = DependantAdded if isinstance(event.data, VersionAdded) else VersionAdded
     asset = fold(Asset(), [*await reader.read_only(event.stream, others), event])

@@ -52,23 +52,25 @@ class UnitOfWork:
         self._appends: list[Append] = []
         self._jobs: list[tuple[Any, ...]] = []
         self._statements: list[Execute] = []
+        self._read: dict[tuple[str, tuple[type[Event], ...]], list[RecordedEvent]] = {}
 
     @property
     def now(self) -> datetime:
         return self._clock()
 
     async def read(self, *streams: str) -> list[list[RecordedEvent]]:
-        await self._commit_if_touched(*streams)
+        if any(append.stream in streams for append in self._appends):
+            await self.commit()
         found = await read_streams(self._connection, streams)
         return [found[stream] for stream in streams]
 
     async def read_only(self, stream: str, *types: type[Event]) -> list[RecordedEvent]:
-        await self._commit_if_touched(stream)
-        return await read_types(self._connection, stream, types)
-
-    async def _commit_if_touched(self, *streams: str) -> None:
-        if any(append.stream in streams for append in self._appends):
+        """Read once for all events of the batch, and again after a commit."""
+        if any(isinstance(e.data, types) for append in self._appends if append.stream == stream for e in append.events):
             await self.commit()
+        if (stream, types) not in self._read:
+            self._read[stream, types] = await read_types(self._connection, stream, types)
+        return self._read[stream, types]
 
     def add(self, effects: Sequence[Effect], cause: Cause) -> None:
         """Take in what one handler returned."""
@@ -89,6 +91,7 @@ class UnitOfWork:
         """Everything collected and the progress mark, in one transaction. Raises StaleReadError, nothing written."""
         appends, jobs, statements = self._appends, self._jobs, self._statements
         self._appends, self._jobs, self._statements = [], [], []
+        self._read.clear()
         async with self._connection.transaction():
             for statement in statements:
                 await self._connection.execute(statement.sql, *statement.arguments)
