@@ -65,6 +65,10 @@ bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Every workload beside its reference; 
 bench-growth: $(INSTALLED) $(PEERS_INSTALLED)  ## One log at 100 k, 1 M and 10 M events (takes long; ARGS="100000 1000000" for less)
 	@$(BIN)/python -m bench.growth $(ARGS)
 
+.PHONY: bench-simulate
+bench-simulate: $(INSTALLED)  ## What the design comes to at 1e8 to 1e10 events, from what was measured (seconds)
+	@$(BIN)/python -m bench.simulate
+
 .PHONY: check
 check: $(INSTALLED)  ## Lint, format, compatibility of event schemas, types
 	$(BIN)/ruff check .
