@@ -66,6 +66,7 @@ async def peer_register(place: Place) -> AsyncIterator[Sides]:
         async def reference() -> Sample:
             return await _registered([mlflow], numbers, to_mlflow)
 
+        await reference()  # each of MLflow's workers loads much of itself at its first requests
         yield Sides(ours, reference)
 
 
