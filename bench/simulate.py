@@ -14,7 +14,18 @@ from rich.table import Table
 
 from bench.lives import stream_of
 from bench.place import OUT, SEED
-from bench.simulation import MEASURED, Measured, append_rate, calibrated, hot_bytes, ledgers, names, proof_reads, skew
+from bench.simulation import (
+    MEASURED,
+    Measured,
+    append_rate,
+    calibrated,
+    hot_bytes,
+    ledgers,
+    names,
+    place_of,
+    proof_reads,
+    skew,
+)
 
 SIZES = (10**8, 10**9, 10**10)
 GB = 10**9
@@ -68,7 +79,8 @@ def _ledgers(measured: Measured) -> Table:
 
 
 def _partitions() -> Table:
-    numbered, named = [stream_of(number) for number in range(10**6)], names(10**6, Random(SEED))
+    numbered = [place_of(stream_of(number)) for number in range(10**6)]
+    named = [place_of(name) for name in names(10**6, Random(SEED))]
     rows = [[str(n), f"{skew(numbered, n):.3f}", f"{skew(named, n):.3f}"] for n in (8, 16, 64, 256)]
     columns = ["partitions", "fullest / mean: numbered names", "random names"]
     return _table("A million streams over Kafka's partitions", columns, rows)

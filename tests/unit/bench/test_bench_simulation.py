@@ -3,8 +3,19 @@
 from random import Random
 
 import pytest
+from registry_core.store.connections import Connection
 
-from bench.simulation import MEASURED, append_rate, calibrated, hot_bytes, ledgers, names, proof_reads, skew
+from bench.simulation import (
+    MEASURED,
+    append_rate,
+    calibrated,
+    hot_bytes,
+    ledgers,
+    names,
+    place_of,
+    proof_reads,
+    skew,
+)
 
 POINT = {
     "events": 1000, "seal_per_second": 9.0,
@@ -48,6 +59,13 @@ def test_a_proof_in_a_log_a_hundred_times_as_long_reads_one_tile_more() -> None:
     assert many == few + 1
 
 
+async def test_streams_are_partitioned_as_the_log_does_it(owner: Connection) -> None:
+    streams = [*names(100, Random(2)), "asset:prompt:ä"]
+    asked = "select log.partition_of(s, 64) as p from unnest($1::text[]) with ordinality u(s, n) order by n"
+    rows = await owner.fetch(asked, streams)
+    assert [row["p"] for row in rows] == [place_of(stream) % 64 for stream in streams]
+
+
 def test_streams_spread_over_partitions() -> None:
-    assert skew(["model:a@1.0.0"] * 10, 4) == 4
-    assert 1 < skew(names(20_000, Random(1)), 16) < 1.2
+    assert skew([place_of("model:a@1.0.0")] * 10, 4) == 4
+    assert 1 < skew([place_of(name) for name in names(20_000, Random(1))], 16) < 1.2
