@@ -54,7 +54,7 @@ faults: $(INSTALLED)  ## A hundred kills, wipes and restarts, on the same embedd
 $(PEERS_INSTALLED): $(UV) bench/requirements.lock
 	@echo "Installing what the benchmarks compare with (locked) ..."
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS)
-	@$(UV) pip sync --quiet --python $(PEERS)/bin/python --require-hashes bench/requirements.lock
+	@$(UV) pip sync --quiet --compile-bytecode --python $(PEERS)/bin/python --require-hashes bench/requirements.lock
 	@touch $@
 
 .PHONY: bench
@@ -64,6 +64,10 @@ bench: $(INSTALLED) $(PEERS_INSTALLED)  ## Every workload beside its reference; 
 .PHONY: bench-growth
 bench-growth: $(INSTALLED) $(PEERS_INSTALLED)  ## One log at 100 k, 1 M and 10 M events (takes long; ARGS="100000 1000000" for less)
 	@$(BIN)/python -m bench.growth $(ARGS)
+
+.PHONY: bench-simulate
+bench-simulate: $(INSTALLED)  ## What the design comes to at 1e8 to 1e10 events, from what was measured (seconds)
+	@$(BIN)/python -m bench.simulate
 
 .PHONY: check
 check: $(INSTALLED)  ## Lint, format, compatibility of event schemas, types

@@ -6,9 +6,13 @@ import os
 import signal
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from tempfile import TemporaryFile
+from time import monotonic
+from typing import IO, Any
 
 HOST = "127.0.0.1"
+PATIENCE = 300
+"""Seconds for a server to start in; MLflow's four workers take half a minute on two processors."""
 
 
 class Client:
@@ -48,18 +52,30 @@ async def clients(port: int, count: int) -> AsyncIterator[list[Client]]:
 
 @asynccontextmanager
 async def server(*argv: str, health: str, port: int, env: Mapping[str, str] | None = None) -> AsyncIterator[None]:
-    """A program that answers HTTP, once it does; ended with SIGTERM. Raises RuntimeError when it does not."""
-    null = asyncio.subprocess.DEVNULL
-    process = await asyncio.create_subprocess_exec(*argv, stdout=null, stderr=null, env=env, start_new_session=True)
-    try:
-        async with asyncio.timeout(300):
-            while not await _answers(port, health):
-                if process.returncode is not None:
-                    raise RuntimeError(f"{' '.join(argv)[:200]} ended with {process.returncode}")
-                await asyncio.sleep(0.2)
-        yield
-    finally:
-        await _end(process)
+    """A program that answers HTTP, once it does; ended with SIGTERM.
+
+    Raises RuntimeError with its last words when it ends, or does not answer within PATIENCE.
+    """
+    with TemporaryFile() as said:
+        process = await asyncio.create_subprocess_exec(*argv, stdout=said, stderr=said, env=env, start_new_session=True)
+        try:
+            await _until_it_answers(process, f"{' '.join(argv)[:200]}", said, port, health)
+            yield
+        finally:
+            await _end(process)
+
+
+async def _until_it_answers(
+    process: asyncio.subprocess.Process, name: str, said: IO[bytes], port: int, health: str
+) -> None:
+    until = monotonic() + PATIENCE
+    while not await _answers(port, health):
+        ended = process.returncode is not None
+        if ended or monotonic() > until:
+            what = f"ended with {process.returncode}" if ended else f"did not answer {health} in {PATIENCE} s"
+            said.seek(0)
+            raise RuntimeError(f"{name} {what}:\n{said.read()[-2000:].decode('utf-8', 'replace')}")
+        await asyncio.sleep(0.2)
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -46,6 +46,9 @@ class MemoryReader:
     def now(self) -> datetime:
         return self._now
 
+    async def read_only(self, stream: str, *types: type[Event]) -> list[RecordedEvent]:
+        return [event for event in (await self.read(stream))[0] if event.model in types]
+
     async def read(self, *streams: str) -> list[list[RecordedEvent]]:
         found = await self._store.read_streams(streams)
         return [found[stream] for stream in streams]

@@ -1,60 +1,56 @@
-"""pyeventsourcing's PostgreSQL recorder: as many threads as there are writers, one event each, versions checked.
+"""pyeventsourcing's event store: as many threads as there are writers, one event each, versions checked.
 
-It is used below its aggregates and mappers, where it is fastest: stored events ready made, text ids, its database
-functions switched on, one connection per writer.
+As its documentation has it, `EventStore.put([event])` of an application: the event is encoded by the mapper and its
+JSON transcoder, and recorded. `bare` is below that, and below what Hallmark does: its recorder alone, events encoded
+before the clock starts. Both with its database functions on and a connection for each writer.
 """
 
 import json
 import sys
-from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from eventsourcing.persistence import StoredEvent
-from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from eventsourcing.application import Application
+
+from bench.peers.eventsourcing_events import Happened, environment, read
+
+Put = Callable[[Sequence[Any]], object]
 
 
-def main(*, host: str, port: str, dbname: str, user: str, writers: int, seconds: float, events: str) -> dict[str, Any]:
-    """`events`: a file of JSON lines [stream, version, type, base64 body], each stream's in order."""
-    store = PostgresDatastore(
-        dbname, host, port, user, "", pool_size=writers, originator_id_type="text", enable_db_functions=True
-    )
-    recorder = PostgresApplicationRecorder(store)
-    recorder.create_table()
-    dealt = _deal(Path(events), writers)
+def main(*, dsn: str, writers: int, seconds: float, events: str, bare: bool) -> dict[str, Any]:
+    """`events`: a file of lines as `read` takes them."""
+    app: Application[Any] = Application(environment(dsn, POSTGRES_POOL_SIZE=str(writers)))
+    put: Put = app.recorder.insert_events if bare else app.events.put
+    dealt: list[list[Any]] = _deal(read(Path(events)), writers)
+    if bare:
+        dealt = [list(map(app.mapper.to_stored_event, own)) for own in dealt]
     with ThreadPoolExecutor(writers) as pool:
-        until = perf_counter() + seconds
         started = perf_counter()
-        timed = list(pool.map(lambda own: _write(recorder, own, until), dealt))
+        timed = list(pool.map(lambda own: list(_latencies(put, own, started + seconds)), dealt))
         elapsed = perf_counter() - started
     latencies = [latency for each in timed for latency in each]
-    store.close()
+    app.close()
     return {"per_second": len(latencies) / elapsed, "latencies": latencies}
 
 
-def _deal(path: Path, writers: int) -> list[list[StoredEvent]]:
+def _deal(events: Iterator[Happened], writers: int) -> list[list[Happened]]:
     """Each stream to one writer."""
-    dealt: list[list[StoredEvent]] = [[] for _ in range(writers)]
-    homes: dict[str, int] = {}
-    for stream, version, event_type, body in map(json.loads, path.read_text().splitlines()):
-        home = homes.setdefault(stream, len(homes) % writers)
-        dealt[home].append(StoredEvent(stream, version, event_type, b64decode(body)))
+    dealt: list[list[Happened]] = [[] for _ in range(writers)]
+    homes: dict[object, int] = {}
+    for event in events:
+        dealt[homes.setdefault(event.originator_id, len(homes) % writers)].append(event)
     return dealt
 
 
-def _write(recorder: PostgresApplicationRecorder, events: Sequence[StoredEvent], until: float) -> list[float]:
-    return list(_latencies(recorder, events, until))
-
-
-def _latencies(recorder: PostgresApplicationRecorder, events: Sequence[StoredEvent], until: float) -> Iterator[float]:
+def _latencies(put: Put, events: Sequence[Any], until: float) -> Iterator[float]:
     for event in events:
         before = perf_counter()
         if before >= until:
             return
-        recorder.insert_events([event])
+        put([event])
         yield (perf_counter() - before) * 1000
 
 

@@ -1,90 +1,72 @@
-"""pyeventsourcing: every event read back as its application reads it, folded to a row per stream, kept in a table."""
+"""pyeventsourcing's projection, as its documentation has it: each event read back as its type and processed alone.
+
+`ProjectionRunner` reads batches of 500 in a thread of its own; the view's row and the place in the log are written in
+one transaction for each event ("recording updates to the materialised view atomically with tracking objects").
+"""
 
 import json
-import os
 import sys
-from datetime import datetime
-from pathlib import Path
 from time import perf_counter
 from typing import Any
-from urllib.parse import parse_qs, urlparse
-from uuid import NAMESPACE_URL, uuid5
 
 import psycopg  # type: ignore[import-not-found]  # it is in .bench alone
 from eventsourcing.application import Application
-from eventsourcing.domain import Aggregate
+from eventsourcing.persistence import Tracking
+from eventsourcing.postgres import PostgresTrackingRecorder
+from eventsourcing.projection import Projection, ProjectionRunner
+from psycopg.sql import SQL  # type: ignore[import-not-found]  # the same
 
-FETCH = 2000
+from bench.peers.eventsourcing_events import Happened, environment
 
-
-class Happened(Aggregate.Event):  # type: ignore[misc]  # unknown here
-    """What happened to a model version: its type, and its body as a document."""
-
-    kind: str
-    body: dict[str, Any]
-
-
-def main() -> None:
-    """`{"dsn", "events": path of JSON lines [stream, version, type, body, time], "fill": bool}`."""
-    told = json.loads(sys.argv[1])
-    app: Application[Any] = Application(_environment(told["dsn"]))
-    done = _fill(app, Path(told["events"])) if told["fill"] else _replay(app, told["dsn"])
-    app.close()
-    print(json.dumps(done))
+_TABLE = SQL("create table if not exists tally (key uuid primary key, happened int, last text, last_at timestamptz)")
+_COUNT = SQL("""
+    insert into tally as t values (%s, 1, %s, %s)
+    on conflict (key) do update set happened = t.happened + 1, last = excluded.last, last_at = excluded.last_at""")
 
 
-def _environment(dsn: str) -> dict[str, str]:
-    url = urlparse(dsn)
-    socket = parse_qs(url.query).get("host", [url.hostname or ""])[0]
-    return {
-        **os.environ, "PERSISTENCE_MODULE": "eventsourcing.postgres", "POSTGRES_DBNAME": url.path.strip("/"),
-        "POSTGRES_HOST": socket, "POSTGRES_PORT": str(url.port or parse_qs(url.query).get("port", ["5432"])[0]),
-        "POSTGRES_USER": url.username or "postgres", "POSTGRES_PASSWORD": url.password or "-",
-        "POSTGRES_ENABLE_DB_FUNCTIONS": "y",  # without them a batch of thousands never ends
-    }  # fmt: skip
+class Tallies(PostgresTrackingRecorder):  # type: ignore[misc]  # unknown here
+    """The materialised view: a row per stream."""
+
+    def __init__(self, *args: Any, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.sql_create_statements.append(_TABLE)
+
+    def count(self, event: Happened, tracking: Tracking) -> None:
+        with self.datastore.transaction(commit=True) as cursor:
+            self._insert_tracking(cursor, tracking)
+            cursor.execute(_COUNT, (event.originator_id, event.kind, event.timestamp), prepare=True)
 
 
-def _fill(app: Application[Any], lines: Path) -> dict[str, float]:
-    batch = list[Any]()
-    with lines.open() as file:
-        for line in file:
-            stream, version, kind, body, at = json.loads(line)
-            event = Happened(
-                originator_id=uuid5(NAMESPACE_URL, stream), originator_version=version + 1,
-                timestamp=datetime.fromisoformat(at), kind=kind, body=body,
-            )  # fmt: skip
-            batch.append(app.events.mapper.to_stored_event(event))
-            if len(batch) == FETCH:
-                app.recorder.insert_events(batch)
-                batch.clear()
-    app.recorder.insert_events(batch)
-    return {"filled": 1}
+class Tally(Projection[Tallies]):  # type: ignore[misc]  # unknown here
+    name = "tally"
+
+    def process_event(self, domain_event: Happened, tracking: Tracking) -> None:
+        self.view.count(domain_event, tracking)
 
 
-def _replay(app: Application[Any], dsn: str) -> dict[str, float]:
+def main(*, dsn: str, seconds: float) -> dict[str, float]:
+    """From nothing, for a time: how many events were projected, and how long that took."""
     with psycopg.connect(dsn) as connection:
-        connection.execute("drop table if exists tally")
-        connection.execute("create table tally (key text primary key, happened int, last text, last_at timestamptz)")
+        connection.execute("drop table if exists tally, tally_tracking")
+    with ProjectionRunner(
+        application_class=Application, projection_class=Tally, view_class=Tallies, env=environment(dsn)
+    ) as runner:
         started = perf_counter()
-        rows, read = _folded(app)
-        with connection.cursor().copy("copy tally from stdin") as copy:
-            for row in rows.values():
-                copy.write_row(row)
-        connection.commit()
-        return {"events": read, "seconds": perf_counter() - started}
+        runner.run_forever(timeout=seconds)
+        done, elapsed = runner.view.max_tracking_id(runner.app_name), perf_counter() - started
+        runner.stop()
+    return {"events": done or 0, "seconds": elapsed, **_written(dsn)}
 
 
-def _folded(app: Application[Any]) -> tuple[dict[Any, tuple[Any, ...]], int]:
-    rows, after, read = dict[Any, tuple[Any, ...]](), 1, 0
-    while found := app.recorder.select_notifications(start=after, limit=FETCH):
-        for notification in found:
-            event = app.events.mapper.to_domain_event(notification)
-            before = rows.get(event.originator_id)
-            count = before[1] + 1 if before else 1
-            rows[event.originator_id] = (str(event.originator_id), count, event.kind, event.timestamp)
-        after, read = found[-1].id + 1, read + len(found)
-    return rows, read
+def _written(dsn: str) -> dict[str, int]:
+    """What stands in the view, to be held against what was tracked."""
+    with psycopg.connect(dsn) as connection:
+        tracked, happened = connection.execute(
+            "select (select max(notification_id) from tally_tracking where application_name = 'Application'),"
+            " (select sum(happened) from tally)"
+        ).fetchone()
+    return {"tracked": tracked, "in_view": happened}
 
 
 if __name__ == "__main__":
-    main()
+    print(json.dumps(main(**json.loads(sys.argv[1]))))

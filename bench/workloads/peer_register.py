@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -25,6 +25,8 @@ from bench.workload import Sample, Sides, ratio_at_least, workload
 
 SECONDS = 4.0
 CLIENTS = 32
+INGESTIONS = 2
+"""Processes of ingestion, which scale out as MLflow's four workers do; a client stays with one."""
 METADATA = {
     "owner": "dana",
     "backup_owner": "lee",
@@ -45,7 +47,7 @@ async def peer_register(place: Place) -> AsyncIterator[Sides]:
     """32 clients register versions with seven fields, each under an Idempotency-Key; MLflow's server, seven tags."""
     numbers = count()
     async with AsyncExitStack() as stack:
-        port, token = await stack.enter_async_context(_hallmark(place))
+        ports, token = await stack.enter_async_context(_hallmark(place))
         mlflow = await stack.enter_async_context(_mlflow(place))
         headers = {"authorization": f"Bearer {token}"}
 
@@ -59,16 +61,18 @@ async def peer_register(place: Place) -> AsyncIterator[Sides]:
             await client.post("/api/2.0/mlflow/model-versions/create", body)
 
         async def ours() -> Sample:
-            return await _registered(port, numbers, to_hallmark)
+            return await _registered(ports, numbers, to_hallmark)
 
         async def reference() -> Sample:
-            return await _registered(mlflow, numbers, to_mlflow)
+            return await _registered([mlflow], numbers, to_mlflow)
 
+        await reference()  # each of MLflow's workers loads much of itself at its first requests
         yield Sides(ours, reference)
 
 
-async def _registered(port: int, numbers: Iterator[int], register: Register) -> Sample:
-    async with clients(port, CLIENTS) as opened:
+async def _registered(ports: Sequence[int], numbers: Iterator[int], register: Register) -> Sample:
+    async with AsyncExitStack() as stack:
+        opened = [c for port in ports for c in await stack.enter_async_context(clients(port, CLIENTS // len(ports)))]
 
         def worker(number: int, client: Client) -> Callable[[], Coroutine[Any, Any, int]]:
             async def one() -> int:
@@ -81,23 +85,25 @@ async def _registered(port: int, numbers: Iterator[int], register: Register) -> 
 
 
 @asynccontextmanager
-async def _hallmark(place: Place) -> AsyncIterator[tuple[int, str]]:
-    """Ingestion and the ledger, a process each, as Compose runs them. The port and a pipeline's token."""
+async def _hallmark(place: Place) -> AsyncIterator[tuple[list[int], str]]:
+    """The ledger and ingestion, processes of their own as in production. Ingestion's ports and a pipeline's token."""
     async with place.database() as database, AsyncExitStack() as stack:
         token = await _pipeline(database)
-        ports = {name: free.choose() for name in ("ledger", "ingestion")}
-        for name, port in ports.items():
+        ports = list[int]()
+        for name in ("ledger", *["ingestion"] * INGESTIONS):
+            port = free.choose()
             env = _environment(place, database, name, port)
             program = (str(Path(sys.executable).with_name("hallmark")), "serve", name)
             await stack.enter_async_context(server(*program, health="/health/ready", port=port, env=env))
-        yield ports["ingestion"], token
+            ports.append(port)
+        yield ports[1:], token
 
 
 def _environment(place: Place, database: Database, name: str, port: int) -> dict[str, str]:
     return {
         **os.environ,
         "HALLMARK_POSTGRES_DSN": database.service_dsn,
-        "HALLMARK_POSTGRES_OWNER_DSN": database.owner_dsn,
+        "HALLMARK_POSTGRES_LEDGER_DSN": database.ledger_dsn,
         "HALLMARK_PORT": str(port),
         "HALLMARK_DATA_DIR": str(place.folder / name),
         "HALLMARK_LOG_LEVEL": "warning",

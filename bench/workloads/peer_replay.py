@@ -1,19 +1,21 @@
-"""The same replay as pyeventsourcing does it: every event read as its type, a row per stream, kept in a table."""
+"""A projection of one row a stream rebuilt, by Hallmark and by pyeventsourcing."""
 
-import json
 from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import asynccontextmanager
+from typing import Any
 
 from registry_core.projections import Entry, Projection, Row
 
 from bench.filling import filled
 from bench.lives import rows
-from bench.place import Place, pool_of
+from bench.place import Database, Place, pool_of
 from bench.workload import Sample, Sides, ratio_at_least, workload
+from bench.workloads.peer_append import written
 from bench.workloads.replay import install, rebuilt
 
 EVENTS = 100_000
-_PEER = "bench.peers.eventsourcing_replay"
+PEER_SECONDS = 10.0
+"""Its projection writes one transaction for each event: over all of them it would take minutes in each round."""
 
 
 def _tally(row: Row | None, event: Entry) -> Row:
@@ -29,32 +31,50 @@ TALLY = Projection(
 
 @workload("peer_replay", "events/s", ratio_at_least(5))
 async def peer_replay(place: Place) -> AsyncIterator[Sides]:
-    """100,000 events read as their types and folded to a row per stream in a table; pyeventsourcing doing the same."""
+    """100,000 typed events to a row per stream, its place kept; pyeventsourcing's ProjectionRunner for ten seconds."""
+    async with _beside_eventsourcing(place, "bench.peers.eventsourcing_replay", seconds=PEER_SECONDS) as sides:
+        yield sides
+
+
+@workload("peer_replay_bare", "events/s")
+async def peer_replay_bare(place: Place) -> AsyncIterator[Sides]:
+    """The same; pyeventsourcing's events folded in a dictionary that is written once at the end, no place kept."""
+    async with _beside_eventsourcing(place, "bench.peers.eventsourcing_replay_bare") as sides:
+        yield sides
+
+
+@asynccontextmanager
+async def _beside_eventsourcing(place: Place, peer: str, **arguments: float) -> AsyncIterator[Sides]:
     source = await filled(place, EVENTS)
     async with place.database(template=source.name) as database, pool_of(database) as pool, place.database() as theirs:
         await install(database, TALLY)
-        events = _written(place)
-        await place.peer(_PEER, dsn=theirs.owner_dsn, events=str(events), fill=True)
+        await _fill(place, theirs)
 
         async def ours() -> Sample:
             return await rebuilt(database, pool, TALLY)
 
         async def reference() -> Sample:
-            done = await place.peer(
-                "bench.peers.eventsourcing_replay", dsn=theirs.owner_dsn, events=str(events), fill=False
-            )
-            if done["events"] != EVENTS:
-                raise RuntimeError(f"pyeventsourcing read {done['events']} events instead of {EVENTS}")
+            done = await place.peer(peer, dsn=theirs.owner_dsn, **arguments)
+            _check(done, whole=not arguments)
             return Sample(done["events"] / done["seconds"])
 
         yield Sides(ours, reference)
 
 
-def _written(place: Place) -> Path:
-    """The events as JSON lines, for a process that knows nothing of Hallmark."""
-    path = place.folder / "events.jsonl"
-    with path.open("w") as file:
-        for row in rows(EVENTS, place.seed):
-            line = [row.stream, row.version, row.type, json.loads(row.body), row.occurred_at.isoformat()]
-            file.write(json.dumps(line) + "\n")
-    return path
+async def _fill(place: Place, theirs: Database) -> None:
+    events = written(place, rows(EVENTS, place.seed))
+    done = await place.peer("bench.peers.eventsourcing_fill", dsn=theirs.owner_dsn, events=str(events))
+    _expect(done["filled"], EVENTS, "took")
+
+
+def _check(done: dict[str, Any], *, whole: bool) -> None:
+    """Raises RuntimeError when the reference did not do what it is said to have done."""
+    if whole:
+        _expect(done["events"], EVENTS, "read")
+    else:
+        _expect(done["in_view"], done["tracked"], "has in its view")
+
+
+def _expect(found: int, wanted: int, what: str) -> None:
+    if found != wanted:
+        raise RuntimeError(f"pyeventsourcing {what} {found} events instead of {wanted}")

@@ -41,6 +41,14 @@ class Reader(Protocol):
         """The streams' events, with everything that earlier events of the same batch brought about."""
         ...
 
+    async def read_only(self, stream: str, *types: type[Event]) -> list[RecordedEvent]:
+        """Of one stream the events of these types alone, for what is rare in a long stream.
+
+        Complete up to the event that is handled, with what earlier events of the same batch brought about; what other
+        processes appended after it may be missing.
+        """
+        ...
+
 
 async def load(reader: Reader, initial: S, stream: str) -> S:
     """Read and fold one stream."""

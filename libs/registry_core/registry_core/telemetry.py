@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from opentelemetry import propagate, trace
+from opentelemetry import context, propagate, trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -41,7 +41,7 @@ def configure(settings: Settings, service: str, exporter: SpanExporter | None = 
     """Set up logging and, with an exporter or `otlp_endpoint`, tracing for this process."""
     _configure_logs(settings, service)
     exporter = exporter or _otlp(settings)
-    if exporter and not isinstance(trace.get_tracer_provider(), TracerProvider):
+    if exporter and not is_tracing():
         provider = TracerProvider(resource=Resource.create({"service.name": f"hallmark-{service}"}))
         provider.add_span_processor(BatchSpanProcessor(exporter))
         trace.set_tracer_provider(provider)
@@ -91,9 +91,9 @@ def _to_stderr(*_: object) -> structlog.PrintLogger:
 
 
 def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    context = trace.get_current_span().get_span_context()
-    if context.is_valid:
-        event["trace_id"] = trace.format_trace_id(context.trace_id)
+    current = trace.get_current_span().get_span_context()
+    if current.is_valid:
+        event["trace_id"] = trace.format_trace_id(current.trace_id)
     return event
 
 
@@ -109,6 +109,24 @@ def span(
     parent: Context | None = propagate.extract({"traceparent": traceparent}) if traceparent else None
     with _tracer.start_as_current_span(name, context=parent, kind=kind, attributes=attributes) as current:
         yield current
+
+
+def is_tracing() -> bool:
+    """Whether `configure` was given somewhere to send spans to."""
+    return isinstance(trace.get_tracer_provider(), TracerProvider)
+
+
+@contextmanager
+def continued(traceparent: str | None) -> Iterator[None]:
+    """What happens inside belongs to the span that the caller named; nothing for none, or for a malformed one."""
+    if traceparent is None:
+        yield
+        return
+    token = context.attach(propagate.extract({"traceparent": traceparent}))
+    try:
+        yield
+    finally:
+        context.detach(token)
 
 
 def current_traceparent() -> str | None:

@@ -78,12 +78,13 @@ class Asset:
     def evolve(self, event: RecordedEvent) -> "Asset":
         match event.data:
             case VersionAdded() as data:
-                grown = replace(self, versions=(*self.versions, Joined(data, event.occurred_at)))
+                versions = (*self.versions, Joined(data, event.occurred_at))
+                return replace(self, version=event.version, versions=versions)
             case DependantAdded() as data:
-                grown = replace(self, dependants=(*self.dependants, Joined(data, event.occurred_at)))
+                dependants = (*self.dependants, Joined(data, event.occurred_at))
+                return replace(self, version=event.version, dependants=dependants)
             case _:
-                grown = self
-        return replace(grown, version=event.version)
+                return replace(self, version=event.version)
 
 
 def register(state: Version, command: RegisterVersion, account: str) -> list[Event]:

@@ -28,7 +28,7 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 REMEMBERED: Final = 10_000
 """Accounts kept folded, by token."""
 DECIDE_ATTEMPTS: Final = 20
-SEALED_POLL: Final = 0.01
+SEALED_POLL: Final = 0.05
 """Seconds, behind the notification that something was sealed."""
 LONGEST_NUMBER: Final = 18
 """Digits; every such number is a bigint."""

@@ -11,12 +11,12 @@ from uuid import UUID
 import asyncpg
 
 from registry_core.clock import Clock
-from registry_core.events import NewEvent, RecordedEvent, derived_id
+from registry_core.events import Event, NewEvent, RecordedEvent, derived_id
 from registry_core.handlers import Cause, Effect, Emit, Execute, StartJob, as_append
 from registry_core.store.appending import append_batch, existing_ids
 from registry_core.store.connections import Connection, Pool
 from registry_core.store.model import Append, Conflict
-from registry_core.store.postgres import read_streams
+from registry_core.store.postgres import read_streams, read_types
 from registry_core.telemetry import current_traceparent
 
 Commit = Callable[[Connection], Awaitable[None]]
@@ -40,6 +40,9 @@ class PoolReader:
         found = await read_streams(self._pool, streams)
         return [found[stream] for stream in streams]
 
+    async def read_only(self, stream: str, *types: type[Event]) -> list[RecordedEvent]:
+        return await read_types(self._pool, stream, types)
+
 
 class UnitOfWork:
     """Collects effects; reads see what was collected, because a read of a touched stream commits first."""
@@ -49,6 +52,7 @@ class UnitOfWork:
         self._appends: list[Append] = []
         self._jobs: list[tuple[Any, ...]] = []
         self._statements: list[Execute] = []
+        self._read: dict[tuple[str, tuple[type[Event], ...]], list[RecordedEvent]] = {}
 
     @property
     def now(self) -> datetime:
@@ -59,6 +63,14 @@ class UnitOfWork:
             await self.commit()
         found = await read_streams(self._connection, streams)
         return [found[stream] for stream in streams]
+
+    async def read_only(self, stream: str, *types: type[Event]) -> list[RecordedEvent]:
+        """Read once for all events of the batch, and again after a commit."""
+        if any(isinstance(e.data, types) for append in self._appends if append.stream == stream for e in append.events):
+            await self.commit()
+        if (stream, types) not in self._read:
+            self._read[stream, types] = await read_types(self._connection, stream, types)
+        return self._read[stream, types]
 
     def add(self, effects: Sequence[Effect], cause: Cause) -> None:
         """Take in what one handler returned."""
@@ -79,6 +91,7 @@ class UnitOfWork:
         """Everything collected and the progress mark, in one transaction. Raises StaleReadError, nothing written."""
         appends, jobs, statements = self._appends, self._jobs, self._statements
         self._appends, self._jobs, self._statements = [], [], []
+        self._read.clear()
         async with self._connection.transaction():
             for statement in statements:
                 await self._connection.execute(statement.sql, *statement.arguments)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
-from registry_core.events import RecordedEvent
+from registry_core.events import Event, RecordedEvent, versions_of
 from registry_core.moments import Moment
 from registry_core.store.connections import Connection, Pool
 from registry_core.store.group_commit import GroupCommit
@@ -83,6 +83,15 @@ async def read_streams(connection: Connection | Pool, streams: Sequence[str]) ->
         list(streams),
     )
     return _by_stream(streams, rows)
+
+
+async def read_types(connection: Connection | Pool, stream: str, types: Iterable[type[Event]]) -> list[RecordedEvent]:
+    """The events of a stream that are read as one of these classes."""
+    rows = await connection.fetch(
+        f"select {EVENT_COLUMNS} from log.events e where e.stream_id = $1 and e.type = any($2) order by e.version",
+        stream, [name for event in types for name in versions_of(event)],
+    )  # fmt: skip
+    return [recorded(row) for row in rows]
 
 
 def _by_stream(streams: Sequence[str], rows: Iterable[Any]) -> dict[str, list[RecordedEvent]]:
