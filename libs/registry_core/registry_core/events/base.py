@@ -42,7 +42,7 @@ class Event(BaseModel):
 
     def encode(self) -> bytes:
         """The body as stored, hashed and sent: compact JSON, absent optional fields left out."""
-        return self.model_dump_json(exclude_none=True).encode()
+        return self.__pydantic_serializer__.to_json(self, exclude_none=True)  # model_dump_json without making a str
 
 
 class Erased(Event, type=_NOT_STORED, family=""):
