@@ -159,6 +159,8 @@ def test_it_starts_answers_stops_clean_and_keeps_its_data(start: Start, data: Pa
     issued = run("token", "issue", "ci", "--local", "--data", str(data), "--json")
     with second.client(json.loads(issued.stdout)["token"]) as hallmark:
         assert hallmark.whoami()["account"] == "ci"
+    scrubbed = run("privacy", "scrub", "--data", str(data), "--json")  # as the owner
+    assert json.loads(scrubbed.stdout) == {"bodies_erased": 0}, scrubbed.stderr
     unknown = run("token", "issue", "nobody", "--local", "--data", str(data))
     assert (unknown.returncode, "no account nobody" in unknown.stderr) == (1, True)
     assert second.stop()[0] == 0
