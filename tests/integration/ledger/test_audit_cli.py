@@ -14,12 +14,10 @@ from conftest import Database
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hallmark.cli import app
 from registry_core.events.versions import VersionAdded
-from registry_core.local import ports
-from registry_core.runtime import run_services
 from registry_core.service import Platform
 from registry_core.settings import Settings
 from registry_core.store import ANY, Append
-from support import new, token_of, until
+from support import new, served, token_of, until
 from support_witness import TlogWitness, witness_vkey
 from typer.testing import CliRunner
 
@@ -55,23 +53,12 @@ def witness() -> Iterator[TlogWitness]:
 
 @pytest.fixture
 async def auditor(ledger_settings: Settings, tmp_path: Path, witness: TlogWitness) -> AsyncIterator[Auditor]:
-    started: asyncio.Future[tuple[Platform, int]] = asyncio.get_running_loop().create_future()
-    changes = {"checkpoint_seconds": 0.1, "witnesses": witness.url_with_key}
-    stop, settings = asyncio.Event(), ledger_settings.model_copy(update=changes)
-
-    async def tell(platform: Platform, port: int) -> None:
-        started.set_result((platform, port))
-
-    with ports.listen("127.0.0.1", 0) as listener:
-        running = asyncio.create_task(run_services(settings, ["ledger"], tell, stop, listener))
-        platform, port = await started
+    settings = ledger_settings.model_copy(update={"checkpoint_seconds": 0.1, "witnesses": witness.url_with_key})
+    async with served(settings, ["ledger"]) as (platform, url):
         token = await token_of(platform, "root", "admin")
-        where = {"HALLMARK_URL": f"http://127.0.0.1:{port}", "HALLMARK_TOKEN": token}
-        auditor = Auditor(platform, {**where, "XDG_CONFIG_HOME": str(tmp_path)})
+        auditor = Auditor(platform, {"HALLMARK_URL": url, "HALLMARK_TOKEN": token, "XDG_CONFIG_HOME": str(tmp_path)})
         await auditor.append()
         yield auditor
-        stop.set()
-        await running
 
 
 async def test_the_live_log_verifies_and_an_altered_event_is_named(auditor: Auditor, database: Database) -> None:

@@ -12,11 +12,9 @@ import pytest
 from hallmark.cli import app
 from hallmark_ingestion.accounts import identify_accounts
 from integration.privacy.conftest import given_plain
-from registry_core.local import ports
-from registry_core.runtime import run_services
 from registry_core.service import Platform
 from registry_core.settings import Settings
-from support import token_of
+from support import served, token_of
 from typer.testing import CliRunner
 
 
@@ -36,26 +34,17 @@ class Shell:
 
 @pytest.fixture
 async def shell(settings: Settings, tmp_path: Path) -> AsyncIterator[Shell]:
-    started: asyncio.Future[tuple[Platform, int]] = asyncio.get_running_loop().create_future()
-    stop, alone = asyncio.Event(), settings.model_copy(update={"kafka_bootstrap": ""})
-
-    async def tell(platform: Platform, port: int) -> None:
-        started.set_result((platform, port))
-
-    with ports.listen("127.0.0.1", 0) as listener:
-        running = asyncio.create_task(run_services(alone, ["ledger", "ingestion"], tell, stop, listener))
-        platform, port = await started
+    alone = settings.model_copy(update={"kafka_bootstrap": ""})
+    async with served(alone, ["ledger", "ingestion"]) as (platform, url):
         yield Shell(
             platform,
             {
-                "HALLMARK_URL": f"http://127.0.0.1:{port}",
+                "HALLMARK_URL": url,
                 "HALLMARK_TOKEN": await token_of(platform, "root", "admin", "auditor"),
                 "HALLMARK_POSTGRES_OWNER_DSN": settings.postgres_owner_dsn.get_secret_value(),
                 "XDG_CONFIG_HOME": str(tmp_path),
             },
         )
-        stop.set()
-        await running
 
 
 async def test_a_person_is_shown_erased_and_scrubbed_while_the_server_runs_and_the_log_still_verifies(
