@@ -53,6 +53,7 @@ class Checkpointer:
                 await self.sign()
             except TRANSIENT as error:
                 logger.warning("checkpoint waits", reason=repr(error))
+                self._witnesses.wake()  # the answer to the commit may be all that was lost
             except Problem as error:
                 logger.critical("nothing is signed", reason=error.detail, fix=error.fix)
             await asyncio.sleep(self._seconds)

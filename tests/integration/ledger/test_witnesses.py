@@ -20,7 +20,13 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 from registry_core.proofs.cosignature import WitnessKey, cosignatures
 from registry_core.settings import Settings
-from registry_core.witnesses import Witness, WitnessAwayError, open_witness, open_witnesses
+from registry_core.witnesses import (
+    LogContradictedError,
+    Witness,
+    WitnessAwayError,
+    open_witness,
+    open_witnesses,
+)
 from registry_core.witnesses.base import stated
 from support_s3 import locked_bucket, s3_server, signed
 from support_witness import NAME, TlogWitness, cosign
@@ -150,6 +156,54 @@ async def test_nobody_listening_is_away_not_wrong() -> None:
         await open_witness("http://127.0.0.1:1", Settings()).newest()
 
 
+class GivenLog:
+    """Nine events."""
+
+    async def size(self) -> int:
+        return 9
+
+    async def root(self, size: int) -> bytes:
+        return bytes(31) + bytes([size])
+
+    async def consistency(self, old: int, new: int) -> list[bytes]:
+        return []
+
+
+@pytest.mark.parametrize(
+    ("answers", "error"),
+    [
+        ([(409, "7\n"), (409, "7\n")], LogContradictedError),
+        ([(409, "8\n"), (409, "")], LogContradictedError),  # the sizes agree, so the roots do not
+        ([(422, "no")], LogContradictedError),
+        ([(409, "10\n")], LogContradictedError),  # more than there is
+        ([(409, "7\n"), (409, "9\n")], WitnessAwayError),  # somebody else gave it one in between
+        ([(409, "much\n")], WitnessAwayError),
+        ([(403, "who?")], WitnessAwayError),
+        ([(500, "")], WitnessAwayError),
+        ([(200, "x" * 70_000)], WitnessAwayError),
+    ],
+)
+async def test_what_a_witness_answers_is_a_contradiction_only_where_it_says_so(
+    tlog_witness: TlogWitness, answers: list[tuple[int, str]], error: type[Exception]
+) -> None:
+    left = iter(answers)
+    tlog_witness.add = lambda _: next(left)  # type: ignore[method-assign]
+    note = f"{ORIGIN}\n8\n{base64.b64encode(await GivenLog().root(8)).decode()}\n\n— x eHh4eHg=\n"
+    with pytest.raises(error) as raised:
+        await open_witness(tlog_witness.url, Settings()).keep(8, note, GivenLog())
+    assert type(raised.value) is error
+    assert next(left, None) is None, "it was asked as often as that"
+
+
+async def test_a_witness_that_is_ahead_of_our_newest_checkpoint_but_not_of_the_log_is_agreed_with(
+    tlog_witness: TlogWitness,
+) -> None:
+    tlog_witness.add = lambda _: (409, "9\n")  # type: ignore[method-assign]
+    tlog_witness.note = "<html>for people</html>"
+    note = f"{ORIGIN}\n8\n{base64.b64encode(bytes(32)).decode()}\n\n— x eHh4eHg=\n"
+    assert await open_witness(tlog_witness.url, Settings()).keep(8, note, GivenLog()) == ()
+
+
 async def test_a_checkpoint_in_an_object_store_is_never_replaced(ledger: Ledger, tmp_path: Path) -> None:
     witness = open_witness((tmp_path / "kept").as_uri(), Settings())
     await ledger.append(2)
@@ -262,4 +316,6 @@ async def test_the_setting_names_any_number_of_them_and_wrong_ones_are_refused(t
     ]
     with pytest.raises(ValueError, match="HALLMARK_WITNESSES"):
         open_witnesses(Settings(data_dir=tmp_path, witnesses="ftp://witness.example"))
+    with pytest.raises(ValueError, match="is not a verifier key"):
+        open_witnesses(Settings(data_dir=tmp_path, witnesses="https://witness.example#key"))
     shutil.rmtree(tmp_path / "w")

@@ -49,13 +49,13 @@ class HttpWitness:
         return self._verified(note, answer.text)
 
     async def newest(self) -> str | None:
-        """By a plain GET of the URL, which a distributor answers with a note."""
+        """By a plain GET of the URL, which a distributor answers with a note; a page for people is none."""
         answer = await self._send(httpx.Request("GET", self.url))
         if answer.status_code == httpx.codes.NOT_FOUND:
             return None
         if answer.status_code != httpx.codes.OK:
             raise WitnessAwayError(f"{self.url} answered {answer.status_code}")
-        return answer.text
+        return answer.text if _is_checkpoint(answer.text) else None
 
     async def _add(self, size: int, note: str, log: LogView) -> httpx.Response:
         old = min(self._held, size)
@@ -114,6 +114,14 @@ class HttpWitness:
                 f"holds ({answer.status_code} {told}): one of them was rewritten"
             )
         return WitnessAwayError(f"{self.url} answered {answer.status_code} {told}")
+
+
+def _is_checkpoint(text: str) -> bool:
+    try:
+        stated(text)
+    except NoteError:
+        return False
+    return True
 
 
 def _is_size(text: str) -> bool:
