@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hallmark_ledger.checkpoints import Checkpointer
 from hallmark_ledger.keys import KeyFolder
 from hallmark_ledger.packs import Packer
+from hallmark_ledger.witnessing import Witnesses
 from registry_core.objects import ObjectStorage
 from registry_core.proofs.note import Signer
 from registry_core.settings import Settings
@@ -21,7 +22,7 @@ async def export(database: Database, path: Path) -> Signer:
     """The whole log of a database as one file; the signer whose `vkey` verifies it."""
     keys = _same_key_each_run(path.parent / "keys")
     async with ledger_pool_of(database) as pool:
-        checkpointer = Checkpointer(pool, keys, 1, lambda: None)
+        checkpointer = Checkpointer(pool, keys, 1, Witnesses([]))
         packer = Packer(pool, ObjectStorage.open(Settings(data_dir=path.parent)), checkpointer)
         with path.open("wb") as file:
             await packer.write_export(file, datetime.now(UTC))

@@ -12,8 +12,9 @@ from registry_core.events import Event, NewEvent, Origin, RecordedEvent
 from registry_core.events.governance import AccountCreated, RolesChanged
 from registry_core.http.app import make_app
 from registry_core.identity import account_stream, new_token
+from registry_core.local import ports
 from registry_core.messaging.unit_of_work import PoolReader
-from registry_core.runtime import install_schema, loops
+from registry_core.runtime import install_schema, loops, run_services
 from registry_core.service import Build, Platform, Service, open_platform
 from registry_core.settings import Settings
 from registry_core.store import ANY, Append
@@ -96,3 +97,25 @@ async def running(settings: Settings, builds: Sequence[Build]) -> AsyncIterator[
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*tasks, return_exceptions=True)
         platform.terminate()
+
+
+@asynccontextmanager
+async def served(settings: Settings, services: Sequence[str]) -> AsyncIterator[tuple[Platform, str]]:
+    """Services as they run in production, over HTTP on a free port; their platform and address."""
+    started: asyncio.Future[tuple[Platform, int]] = asyncio.get_running_loop().create_future()
+    stop = asyncio.Event()
+
+    async def tell(platform: Platform, port: int) -> None:
+        started.set_result((platform, port))
+
+    with ports.listen("127.0.0.1", 0) as listener:
+        serving = asyncio.create_task(run_services(settings, services, tell, stop, listener))
+        await asyncio.wait([started, serving], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            await serving  # why it could not start
+        platform, port = started.result()
+        try:
+            yield platform, f"http://127.0.0.1:{port}"
+        finally:
+            stop.set()
+            await serving

@@ -105,7 +105,7 @@ def _environment(place: Place, database: Database, name: str, port: int) -> dict
         "HALLMARK_POSTGRES_DSN": database.service_dsn,
         "HALLMARK_POSTGRES_LEDGER_DSN": database.ledger_dsn,
         "HALLMARK_PORT": str(port),
-        "HALLMARK_DATA_DIR": str(place.folder / name),
+        "HALLMARK_DATA_DIR": str(place.folder / f"{name}-{database.name}"),
         "HALLMARK_LOG_LEVEL": "warning",
     }
 

@@ -65,7 +65,7 @@ async def visible(place: Place) -> AsyncIterator[Sides]:
 async def _served(place: Place, database: Database) -> AsyncIterator[tuple[Platform, str, str]]:
     """Ledger, console and their HTTP in this process, as `hallmark up` runs them."""
     settings = Settings(
-        port=0, data_dir=place.folder / "visible", log_level="warning",
+        port=0, data_dir=place.folder / f"visible-{database.name}", log_level="warning",
         postgres_dsn=database.service_dsn, postgres_owner_dsn=database.owner_dsn,
         postgres_ledger_dsn=place.server.dsn_of(database.name, role="hallmark_ledger"),
     )  # fmt: skip

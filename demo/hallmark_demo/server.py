@@ -30,6 +30,7 @@ async def serve(data_dir: Path) -> None:
         postgres_owner_dsn=SecretStr(""),
         kafka_bootstrap="",
         objects_url="",
+        witnesses="",
     )
     stop = asyncio.Event()
     # Not in an executor, whose threads are waited for: where the start fails, this process has to end.

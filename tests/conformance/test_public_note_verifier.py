@@ -16,6 +16,7 @@ from registry_core.proofs.canonical import to_base64
 from registry_core.proofs.merkle import TreeHead, leaf_hash
 from registry_core.proofs.note import Signer, sign_checkpoint
 from registry_core.proofs.tiles import plan_consistency, plan_inclusion
+from support_witness import cosign
 
 pytestmark = pytest.mark.timeout(600)  # the first build compiles parts of Go's standard library
 PROGRAM = """
@@ -135,6 +136,16 @@ def test_a_public_verifier_accepts_checkpoint_and_proofs(
     done = ask(verifier, request(size, index, old, *signers))
     assert done.stderr == ""
     assert done.stdout.split() == [str(len(signers)), str(size), to_base64(root(size))]
+
+
+def test_it_accepts_a_checkpoint_that_witnesses_cosigned(verifier: Path) -> None:
+    """As the ledger serves it: the log's own signature counts, lines of unknown keys are passed over."""
+    asked = request(257, 3, 200, KEYS[0])
+    text = asked["Note"].partition("\n\n")[0] + "\n"
+    asked["Note"] += cosign(Ed25519PrivateKey.from_private_bytes(b"w" * 32), "witness.example/w", text, 1_800_000_000)
+    done = ask(verifier, asked)
+    assert done.stderr == ""
+    assert done.stdout.split() == ["1", "257", to_base64(root(257))]
 
 
 @pytest.mark.parametrize("change", ["Leaf", "OldRoot", "Note", "Inclusion", "Consistency"])

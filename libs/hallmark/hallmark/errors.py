@@ -43,11 +43,12 @@ class HallmarkError(Exception):
 class UnreachableError(HallmarkError):
     """No answer from the server within the time for retries; whether a write was done is unknown."""
 
-    def __init__(self, url: str, reason: str, seconds: float) -> None:
+    def __init__(self, url: str, reason: str, seconds: float, fix: str = "") -> None:
         super().__init__(
             "Unreachable",
             f"no answer from {url} within {seconds:g} s ({reason})",
-            fix="see that the server runs (`hallmark up`, `hallmark doctor`) and that HALLMARK_URL is its address",
+            fix=fix
+            or "see that the server runs (`hallmark up`, `hallmark doctor`) and that HALLMARK_URL is its address",
         )
 
 

@@ -23,7 +23,13 @@ _CHUNK: Final = 1024 * 1024
 
 
 class _BusyError(Exception):
-    """An answer that stands for no answer."""
+    """An answer that stands for no answer. `fix`: what the server itself says to do, if it says anything."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        refusal = wire.refusal(response.status_code, response.content)
+        told = f": {refusal.detail}" if refusal.problem else ""
+        self.fix = refusal.fix if refusal.problem else ""
+        super().__init__(f"it answered {response.status_code}{told}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +99,8 @@ class Session:
             except (httpx.TransportError, _BusyError) as error:
                 reason = str(error) or type(error).__name__
                 if self._retry.clock() - begun + pause > self._retry.seconds:
-                    raise UnreachableError(self.url, reason, self._retry.seconds) from error
+                    fix = error.fix if isinstance(error, _BusyError) else ""
+                    raise UnreachableError(self.url, reason, self._retry.seconds, fix) from error
                 if not noticed:
                     self._retry.notice(reason)
                 noticed = True
@@ -124,7 +131,7 @@ class Session:
 
 def _check(response: httpx.Response) -> None:
     if response.status_code in wire.BUSY:
-        raise _BusyError(f"it answered {response.status_code}")
+        raise _BusyError(response)
     if not response.is_success:
         raise wire.refusal(response.status_code, response.content)
 

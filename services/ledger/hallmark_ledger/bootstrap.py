@@ -9,21 +9,17 @@ from hallmark_ledger.checkpoints import Checkpointer
 from hallmark_ledger.keys import KeyFolder
 from hallmark_ledger.packs import Packer
 from hallmark_ledger.routes import make_routes
-from hallmark_ledger.witnessing import Delivery
+from hallmark_ledger.witnessing import Delivery, Witnesses
 
 
 def build(platform: Platform) -> Service:
     """The ledger service."""
     settings, pool = platform.settings, platform.ledger
-    sealer = Sealer(pool, settings.kafka_partitions)
-    deliveries = [Delivery(platform.pool, witness) for witness in open_witnesses(settings)]
-
-    def tell_witnesses() -> None:
-        for delivery in deliveries:
-            delivery.wake()
-
+    deliveries = [Delivery(platform, witness) for witness in open_witnesses(settings)]
+    witnesses = Witnesses(deliveries)
+    sealer = Sealer(pool, settings.kafka_partitions, witnesses.agree)
     keys = KeyFolder(settings.data_dir / "keys", settings.checkpoint_origin)
-    checkpointer = Checkpointer(pool, keys, settings.checkpoint_seconds, tell_witnesses)
+    checkpointer = Checkpointer(pool, keys, settings.checkpoint_seconds, witnesses)
     background: list[Background] = [sealer.run, checkpointer.run, *(delivery.run for delivery in deliveries)]
     if settings.kafka_bootstrap:
         background.append(Relay(platform.pool, settings, platform.notifier).run)

@@ -2,6 +2,9 @@
 
 A key that is missing, unreadable or another one than the log's is never replaced silently: two keys would be two logs
 to whoever verifies. Nothing is signed until the right file is back; sealing and everything else goes on.
+
+A log that lost events can only go on as another log (docs/backup.md), under another origin and with another key. That
+begins when both were changed on purpose: the origin in the settings, and the old key's file moved out of the folder.
 """
 
 import asyncio
@@ -86,9 +89,10 @@ class KeyFolder:
 
     async def open(self, connection: Connection | Pool) -> Keys:
         """The keys in force. Makes the first one of a log that was never signed. Raises KeyTroubleError."""
-        rotations = await read_rotations(connection)
-        newest = await log.latest_checkpoint(connection)
+        rotations = await read_rotations(connection, self.origin)
+        newest = await log.latest_checkpoint(connection, self.origin)
         if not rotations and newest is None:
+            await self._refuse_another_logs_key(connection)
             return Keys((await asyncio.to_thread(self._first),), ())
         found = await asyncio.to_thread(self._load)
         signed = [signer for signer in found if newest and _signed(newest.note, signer)]
@@ -98,6 +102,17 @@ class KeyFolder:
         old = [signer for signer in signed if signer.vkey != current[0].vkey]
         due = bool(rotations) and current[0] not in signed  # the first checkpoint of a new key carries both signatures
         return Keys((current[0], *(old if due else ())), rotations)
+
+    async def _refuse_another_logs_key(self, connection: Connection | Pool) -> None:
+        """So that nobody renames a log by a setting alone."""
+        before = await log.largest_checkpoint(connection)
+        if before and any(_signed(before.note, key) for key in await asyncio.to_thread(self._load, before.origin)):
+            raise KeyTroubleError(
+                f"this log was signed as {before.origin} until now, and HALLMARK_CHECKPOINT_ORIGIN is {self.origin}; "
+                "nothing is signed",
+                "change HALLMARK_CHECKPOINT_ORIGIN back; only if events were lost for good: docs/backup.md tells how "
+                "the log goes on as another one",
+            )
 
     def make(self) -> Signer:
         """A new key in a file of its own."""
@@ -113,9 +128,9 @@ class KeyFolder:
         except (KeyFileError, OSError) as error:
             raise self._unreadable(error) from error
 
-    def _load(self) -> list[Signer]:
+    def _load(self, name: str = "") -> list[Signer]:
         try:
-            return [Signer(self.origin, load_key(path)) for path in sorted(self.folder.glob("ledger*.pem"))]
+            return [Signer(name or self.origin, load_key(path)) for path in sorted(self.folder.glob("ledger*.pem"))]
         except (KeyFileError, OSError) as error:
             raise self._unreadable(error) from error
 
@@ -126,13 +141,14 @@ class KeyFolder:
         return KeyTroubleError(
             f"none of the keys in {self.folder} is {vkey or 'the one that signed the newest checkpoint'} "
             f"of {self.origin}; nothing is signed, so that the log is not forked",
-            "restore the key file from its backup; if HALLMARK_CHECKPOINT_ORIGIN was changed, change it back",
+            "restore the key file from its backup",
         )
 
 
-async def read_rotations(connection: Connection | Pool) -> tuple[CheckpointKeyRotated, ...]:
-    """All of this log, the oldest first."""
-    return fold(Rotations(), (await read_streams(connection, [STREAM]))[STREAM]).events
+async def read_rotations(connection: Connection | Pool, origin: str) -> tuple[CheckpointKeyRotated, ...]:
+    """All of the log of this name, the oldest first."""
+    events = fold(Rotations(), (await read_streams(connection, [STREAM]))[STREAM]).events
+    return tuple(event for event in events if event.origin == origin)
 
 
 def _signed(note: str, signer: Signer) -> bool:

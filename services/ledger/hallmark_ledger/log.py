@@ -17,25 +17,54 @@ class StoredCheckpoint:
     size: int
     root: bytes
     note: str
+    """As this log signed it."""
+    cosignatures: str
+    """Further lines, of witnesses."""
+
+    @property
+    def origin(self) -> str:
+        return self.note.partition("\n")[0]
+
+    @property
+    def cosigned(self) -> str:
+        """The note with what witnesses have added to it until now."""
+        return self.note + self.cosignatures
 
 
-async def latest_checkpoint(pool: Connection | Pool) -> StoredCheckpoint | None:
-    row = await pool.fetchrow("select size, root, note from log.checkpoints order by size desc limit 1")
+_CHECKPOINT = """
+    select c.size, c.root, c.note, coalesce(
+             (select string_agg(w.line, '' order by w.vkey) from log.cosignatures w where w.size = c.size), ''
+           ) as cosignatures
+      from log.checkpoints c where starts_with(c.note, $1 || E'\n') and c.size > $2 order by c.size"""
+"""Of the log of this origin: a log that went on under another name after a loss has those of before, too."""
+
+
+async def latest_checkpoint(pool: Connection | Pool, origin: str) -> StoredCheckpoint | None:
+    row = await pool.fetchrow(f"{_CHECKPOINT} desc limit 1", origin, -1)
     return StoredCheckpoint(**row) if row else None
 
 
-async def checkpoints_over(pool: Connection | Pool, size: int, limit: int = MOST_CHECKPOINTS) -> list[StoredCheckpoint]:
+async def checkpoints_over(
+    pool: Connection | Pool, origin: str, size: int, limit: int = MOST_CHECKPOINTS
+) -> list[StoredCheckpoint]:
     """Those of more than `size` events, the smallest first."""
-    rows = await pool.fetch(
-        "select size, root, note from log.checkpoints where size > $1 order by size limit $2", size, limit
-    )
+    rows = await pool.fetch(f"{_CHECKPOINT} limit $3", origin, size, limit)
     return [StoredCheckpoint(**row) for row in rows]
 
 
-async def first_checkpoint_over(pool: Connection | Pool, log_index: int) -> StoredCheckpoint | None:
-    """The oldest checkpoint whose tree holds the event."""
+async def checkpoint_over(pool: Connection | Pool, origin: str, log_index: int) -> StoredCheckpoint | None:
+    """The newest checkpoint whose tree holds the event; of those that a witness cosigned, if there is one."""
+    cosigned = await pool.fetchval("select max(size) from log.cosignatures where size > $1", log_index)
+    if cosigned and (found := await checkpoints_over(pool, origin, cosigned - 1, 1)):
+        return found[0]
+    newest = await latest_checkpoint(pool, origin)
+    return newest if newest and newest.size > log_index else None
+
+
+async def largest_checkpoint(pool: Connection | Pool) -> StoredCheckpoint | None:
+    """Of whatever name the log had when it was signed."""
     row = await pool.fetchrow(
-        "select size, root, note from log.checkpoints where size > $1 order by size limit 1", log_index
+        "select size, root, note, '' as cosignatures from log.checkpoints order by size desc limit 1"
     )
     return StoredCheckpoint(**row) if row else None
 

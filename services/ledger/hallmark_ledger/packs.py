@@ -43,7 +43,7 @@ class Packer:
         events = sorted([*history.events, *await self._context(history)], key=_index)
         checkpoint = await self._checkpoint_over(_index(events[-1]))
         writer = await self._writer("evidence", ref, file, now)
-        writer.add_checkpoint(checkpoint.note)
+        writer.add_checkpoint(checkpoint.cosigned)
         for event, proof in zip(events, await self._proofs(events, checkpoint.size), strict=True):
             writer.add_event(event, proof)
         await self._add_evidence(writer, history)
@@ -67,10 +67,12 @@ class Packer:
         return {i: public_from_base64(k.public_key) for i, k in account.signing_keys.items()}
 
     async def _checkpoint_over(self, log_index: int) -> log.StoredCheckpoint:
-        if await log.first_checkpoint_over(self.pool, log_index) is None:
+        origin = self.checkpointer.origin
+        checkpoint = await log.checkpoint_over(self.pool, origin, log_index)
+        if checkpoint is None:
             await self.checkpointer.sign()
-        checkpoint = await log.latest_checkpoint(self.pool)
-        if checkpoint is None or checkpoint.size <= log_index:
+            checkpoint = await log.checkpoint_over(self.pool, origin, log_index)
+        if checkpoint is None:
             raise Problem(503, "unavailable", "no checkpoint covers the newest event yet", fix="try again in a second")
         return checkpoint
 
@@ -88,7 +90,7 @@ class Packer:
     async def write_export(self, file: BinaryIO, now: datetime) -> None:
         """The whole log up to its newest checkpoint, with all that were signed on the way, in flat memory."""
         await self.checkpointer.sign()
-        checkpoint = await log.latest_checkpoint(self.pool)
+        checkpoint = await log.latest_checkpoint(self.pool, self.checkpointer.origin)
         if checkpoint is None:
             raise Problem(503, "unavailable", "the log is empty or not signed yet", fix="try again in a second")
         writer = await self._writer("log", None, file, now)
@@ -97,7 +99,7 @@ class Packer:
             for start in range(first, signed.size, BATCH):
                 for event in await self._read(start, min(start + BATCH, signed.size)):
                     writer.add_event(event)
-            writer.add_checkpoint(signed.note)
+            writer.add_checkpoint(signed.cosigned)
             first = signed.size
         writer.finish()
 
@@ -105,7 +107,7 @@ class Packer:
         """Each one up to this size: the more there are, the nearer a change can be placed."""
         size = 0
         while size < last:
-            for checkpoint in await log.checkpoints_over(self.pool, size):
+            for checkpoint in await log.checkpoints_over(self.pool, self.checkpointer.origin, size):
                 if checkpoint.size <= last:
                     yield checkpoint
                 size = checkpoint.size

@@ -49,11 +49,11 @@ async def read_events(platform: Platform, first: int = 0, limit: Limit = 100) ->
 
 @get("/v1/log/checkpoint", action="audit", media_type=MediaType.TEXT)
 async def read_checkpoint(platform: Platform) -> str:
-    """The newest signed checkpoint (C2SP tlog-checkpoint)."""
-    found = await log.latest_checkpoint(platform.pool)
+    """The newest signed checkpoint (C2SP tlog-checkpoint), with the cosignatures that witnesses gave it so far."""
+    found = await log.latest_checkpoint(platform.pool, platform.settings.checkpoint_origin)
     if found is None:
         raise not_found("a checkpoint", "the ledger signs the first a few seconds after the first event; try again")
-    return found.note
+    return found.cosigned
 
 
 @get("/v1/log/proofs/inclusion", action="audit")
@@ -94,7 +94,8 @@ async def answer_about(ref: str, platform: Platform) -> dict[str, Any]:
 @get("/v1/log/checkpoints", action="audit")
 async def read_checkpoints(platform: Platform, over: int = 0) -> list[str]:
     """Up to 1,000 signed checkpoints of more than `over` events, the smallest first."""
-    return [found.note for found in await log.checkpoints_over(platform.pool, over)]
+    found = await log.checkpoints_over(platform.pool, platform.settings.checkpoint_origin, over)
+    return [checkpoint.cosigned for checkpoint in found]
 
 
 @get("/v1/log/entries", action="audit")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -14,6 +14,7 @@ from conftest import Database
 from hallmark_ledger.checkpoints import Checkpointer
 from hallmark_ledger.keys import KeyFolder
 from hallmark_ledger.packs import Packer
+from hallmark_ledger.witnessing import Witnesses
 from registry_core.backup import BackupError, Manifest, put_keys_back, restore, save_keys, write_backup
 from registry_core.local.postgres import LocalPostgres, temporary_postgres
 from registry_core.objects import ObjectStorage
@@ -25,6 +26,7 @@ from registry_core.store.connections import Pool
 from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from support import NOW, until
+from support_ledger import empty_database
 from support_log import append, burn_transaction_ids, check_log, seal_all, without
 
 ORIGIN = "example.org/log"
@@ -49,7 +51,7 @@ class Backup:
 
 
 def checkpointer(pool: Pool, folder: Path) -> Checkpointer:
-    return Checkpointer(pool, KeyFolder(folder / "keys", ORIGIN), 1.0, lambda: None)
+    return Checkpointer(pool, KeyFolder(folder / "keys", ORIGIN), 1.0, Witnesses([]))
 
 
 @pytest.fixture
@@ -68,15 +70,6 @@ async def backup(
     folder = tmp_path / "backup"
     made = await write_backup(folder, database.owner_dsn, NOW, artifacts=store, keys=tmp_path / "keys")
     return Backup(folder, made, 43)
-
-
-@asynccontextmanager
-async def empty_database(server: LocalPostgres) -> AsyncIterator[tuple[str, Pool]]:
-    name = f"r{uuid4().hex[:12]}"
-    await server.database(name)
-    owner = server.dsn_of(name, role="postgres")
-    async with asyncpg.create_pool(owner, min_size=1, max_size=4) as pool:
-        yield owner, pool
 
 
 @pytest.fixture(scope="module")

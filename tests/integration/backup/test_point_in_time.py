@@ -13,14 +13,17 @@ import pytest
 from hallmark_ledger.checkpoints import Checkpointer
 from hallmark_ledger.keys import KeyFolder
 from hallmark_ledger.packs import Packer
+from hallmark_ledger.witnessing import Witnesses
 from registry_core.local.postgres import OWNER, SUPERUSER, LocalPostgres, postgres
 from registry_core.local.postgres_layout import lay_out, wheel_binaries
 from registry_core.objects import ObjectStorage
 from registry_core.proofs.pack import Report, verify_pack
+from registry_core.settings import Settings
 from registry_core.store import schema
 from registry_core.store.connections import Pool
 from registry_core.store.postgres import PostgresEventStore
 from support import NOW, until
+from support_ledger import refused, stands_still, started
 from support_log import append, check_log, seal_all
 
 ORIGIN = "example.org/log"
@@ -54,14 +57,14 @@ async def write(pool: Pool, count: int) -> None:
 
 async def sign(pool: Pool, keys: KeyFolder) -> str:
     """A checkpoint for a witness."""
-    note = await Checkpointer(pool, keys, 1.0, lambda: None).sign()
+    note = await Checkpointer(pool, keys, 1.0, Witnesses([])).sign()
     assert note
     return note
 
 
 async def verify(pool: Pool, keys: KeyFolder, folder: Path, held: str) -> Report:
     """An export of the log, held against a witness's checkpoint."""
-    signing = Checkpointer(pool, keys, 1.0, lambda: None)
+    signing = Checkpointer(pool, keys, 1.0, Witnesses([]))
     packer = Packer(pool, ObjectStorage.in_folder(folder / "objects"), signing)
     with (folder / "log.hallmark").open("wb") as file:
         await packer.write_export(file, NOW)
@@ -112,6 +115,26 @@ def prepare_recovery(base: Path, target: Path, archive: Path, moment: str) -> No
         layout.give(path)
 
 
+async def a_ledger_refuses(server: LocalPostgres, folder: Path, held: str) -> int:
+    """It starts on the recovered log of 20 events with a witness that holds 30; how many events wait unsealed then."""
+    (folder / "kept").mkdir()
+    (folder / "kept" / f"{30:012d}.note").write_text(held)
+    (folder / "var" / "keys").mkdir(parents=True, mode=0o700)
+    shutil.copy(folder / "ledger.pem", folder / "var" / "keys")
+    settings = Settings(
+        data_dir=folder / "var",
+        postgres_dsn=server.dsn_of(OWNER, role="hallmark_service"),
+        postgres_ledger_dsn=server.dsn_of(OWNER, role="hallmark_ledger"),
+        checkpoint_origin=ORIGIN,
+        witnesses=(folder / "kept").as_uri(),
+    )
+    async with started(settings) as (platform, client):
+        assert "of 30 events, this log has 20: its tail was cut off" in await refused(client)
+        await stands_still(platform, client, 20)
+        waiting: int = await platform.pool.fetchval("select count(*) - 20 from log.events")
+        return waiting
+
+
 async def test_a_log_recovered_to_a_moment_goes_on_and_a_newer_witness_tells_what_is_gone(
     place: Path, keys: KeyFolder, tmp_path: Path
 ) -> None:
@@ -140,8 +163,9 @@ async def test_a_log_recovered_to_a_moment_goes_on_and_a_newer_witness_tells_wha
         assert [problem.message for problem in report.problems] == [
             "you hold a checkpoint of 30 events, the pack has 20: its tail was cut off"
         ]
-        await write(pool, 15)
-        await check_log(pool, 35)
+        waiting = await a_ledger_refuses(server, tmp_path, newer)
+        await write(pool, 15)  # by a sealer that asks nobody
+        await check_log(pool, 35 + waiting)
         assert (await verify(pool, keys, tmp_path, older)).ok
         report = await verify(pool, keys, tmp_path, newer)
         assert "the log was rewritten" in report.problems[0].message, "what took the place of lost events is a fork"

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,7 +18,7 @@ from typing import IO
 import httpx
 import psutil
 import pytest
-from hallmark import Client
+from hallmark import Client, HallmarkError
 from hallmark.session import Retry
 
 HALLMARK = Path(sys.executable).with_name("hallmark")
@@ -159,9 +160,66 @@ def test_it_starts_answers_stops_clean_and_keeps_its_data(start: Start, data: Pa
     issued = run("token", "issue", "ci", "--local", "--data", str(data), "--json")
     with second.client(json.loads(issued.stdout)["token"]) as hallmark:
         assert hallmark.whoami()["account"] == "ci"
+    scrubbed = run("privacy", "scrub", "--data", str(data), "--json")  # as the owner
+    assert json.loads(scrubbed.stdout) == {"bodies_erased": 0}, scrubbed.stderr
     unknown = run("token", "issue", "nobody", "--local", "--data", str(data))
     assert (unknown.returncode, "no account nobody" in unknown.stderr) == (1, True)
     assert second.stop()[0] == 0
+
+
+def signed(hallmark: Client, index: int) -> None:
+    """Wait until a checkpoint covers the event."""
+    while not hallmark.checkpoints(over=index):
+        pass
+
+
+def test_what_was_backed_up_is_put_back_goes_on_and_verifies_against_a_checkpoint_kept_outside(
+    start: Start, data: Path, tmp_path: Path
+):
+    up = start("--port", "0", HALLMARK_CHECKPOINT_SECONDS="0.1")
+    with up.client() as hallmark:
+        key = hallmark.log_key()["vkey"]
+        signed(hallmark, hallmark.create_account("before", roles=["viewer"])["log_index"])
+    backed_up = run("backup", str(tmp_path / "backup"), "--keys", str(tmp_path / "keys"), "--data", str(data), "--json")
+    assert backed_up.returncode == 0, backed_up.stderr
+    assert up.stop()[0] == 0
+    data.rename(data.with_name("lost"))
+
+    restored = run("restore", str(tmp_path / "backup"), "--keys", str(tmp_path / "keys"), "--data", str(data))
+    assert restored.returncode == 0, restored.stderr
+    again = start("--port", "0")
+    with again.client(up.token) as hallmark:
+        assert hallmark.create_account("after", roles=["viewer"])["log_index"] is not None
+    client = {"HALLMARK_URL": again.url, "HALLMARK_TOKEN": up.token}
+    held = str(tmp_path / "backup" / "checkpoint.note")
+    assert json.loads(run("audit", "verify", "--live", "--key", key, "--held", held, "--json", **client).stdout)["ok"]
+    export = str(tmp_path / "log.hallmark")
+    assert run("audit", "export", export, **client).returncode == 0
+    report = json.loads(run("audit", "verify", export, "--key", key, "--held", held, "--json").stdout)
+    assert (report["ok"], report["events"] > json.loads(backed_up.stdout)["log"]["size"]) == (True, True)
+    assert again.stop()[0] == 0
+
+
+def test_an_old_backup_put_back_beside_newer_checkpoints_is_not_sealed_on(start: Start, data: Path, tmp_path: Path):
+    """The folder of checkpoints was left where it was: it knows what the database does not."""
+    up = start("--port", "0", HALLMARK_CHECKPOINT_SECONDS="0.1")
+    run("backup", str(tmp_path / "backup"), "--keys", str(tmp_path / "keys"), "--data", str(data))
+    with up.client() as hallmark:
+        signed(hallmark, hallmark.create_account("later", roles=["viewer"])["log_index"])
+    assert up.stop()[0] == 0
+    data.rename(data.with_name("lost"))
+    run("restore", str(tmp_path / "backup"), "--keys", str(tmp_path / "keys"), "--data", str(data))
+    shutil.copytree(data.with_name("lost") / "checkpoints", data / "checkpoints")
+
+    again = start("--port", "0")
+    with again.client(up.token) as hallmark:
+        assert hallmark.create_account("after", roles=["viewer"])["log_index"] is None
+        with pytest.raises(HallmarkError) as refused:
+            hallmark.export_log(tmp_path / "log.hallmark")
+    assert "its tail was cut off" in str(refused.value)
+    code, _, err = again.stop()
+    assert code == 0
+    assert "a witness contradicts the log" in err
 
 
 def test_a_port_that_is_taken_gives_the_next_one(start: Start, taken: int):

@@ -10,7 +10,10 @@ from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from support import new
 
-TABLES = ("events", "sealed", "checkpoints", "streams", "sealer_state", "tiles", "partition_heads", "topics")
+TABLES = (
+    *("events", "sealed", "checkpoints", "cosignatures", "streams"),
+    *("sealer_state", "tiles", "partition_heads", "topics"),
+)
 FUNCTIONS = {
     "hallmark_service": {"append_batch", "unsealed", "streams_at"},
     "hallmark_ledger": {
@@ -21,6 +24,7 @@ FUNCTIONS = {
         "rewind_sealer_after_restore",
         "lock_checkpoints",
         "add_checkpoint",
+        "add_cosignature",
     },
     "hallmark_reader": set[str](),
 }
@@ -36,6 +40,7 @@ CHANGES = [
     "update log.streams set version = 7",
     "insert into log.sealed values (9, 9, 1, 0, -1, '')",
     "insert into log.checkpoints values (9, '', '')",
+    "insert into log.cosignatures values (9, '', '')",
     "insert into log.tiles values (1, 9, '')",
     *(f"delete from log.{table}" for table in TABLES),
     *(f"truncate log.{table} cascade" for table in TABLES),
@@ -68,6 +73,7 @@ ONLY_THE_LEDGER = [
     "select log.number_unsealed(1, 1, '{}')",
     "select log.seal(0, 0, null, 0, 0, '{}', '{}', '{}')",
     "select log.add_checkpoint(1, '', '')",
+    "select log.add_cosignature(1, '', '')",
     "select log.rewind_sealer_after_restore()",
     "select log.try_sealer_lock()",
     "select log.lock_checkpoints()",
@@ -87,6 +93,7 @@ async def filled(pool: Pool, ledger_pool: Pool) -> None:
     await PostgresEventStore(pool).append(*(append(f"s{n}") for n in range(300)))
     await Sealer(ledger_pool, 4).seal_once()
     await ledger_pool.execute("select log.add_checkpoint(300, '', '')")
+    await ledger_pool.execute("select log.add_cosignature(300, '', '')")
 
 
 @pytest.fixture(params=["hallmark_service", "hallmark_ledger"])
@@ -183,10 +190,10 @@ async def test_the_database_itself_refuses_a_body_that_is_not_the_one_of_the_dig
     assert await pool.fetchval("select count(*) from log.events") == 0
 
 
-@pytest.mark.parametrize("table", ["events", "sealed", "checkpoints"])
+@pytest.mark.parametrize("table", ["events", "sealed", "checkpoints", "cosignatures"])
 @pytest.mark.parametrize("change", ["update log.{} set {} = {}", "delete from log.{}", "truncate log.{}"])
 @pytest.mark.usefixtures("filled")
 async def test_even_the_owner_is_stopped_by_the_trigger(owner: asyncpg.Connection, table: str, change: str) -> None:
-    column = {"events": "position", "sealed": "log_index", "checkpoints": "size"}[table]
+    column = {"events": "position", "sealed": "log_index"}.get(table, "size")
     with pytest.raises(asyncpg.InsufficientPrivilegeError, match="append-only"):
         await owner.execute(change.format(table, column, column))

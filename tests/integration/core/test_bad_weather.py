@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 import asyncpg
+import psutil
 import pytest
 from registry_core.events import NewEvent
 from registry_core.events.evidence import EvidenceAttached
@@ -20,7 +21,7 @@ from registry_core.local.postgres import LocalPostgres, postgres
 from registry_core.proofs.merkle import root
 from registry_core.proofs.tiles import plan_head, rebuild_head
 from registry_core.store import ANY, Append, Appended, schema
-from registry_core.store.connections import Pool
+from registry_core.store.connections import TRANSIENT, Pool
 from registry_core.store.model import MAX_BODY, EventTooLargeError
 from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
@@ -218,7 +219,79 @@ async def test_on_a_full_disk_appends_fail_clearly_and_go_on_when_there_is_room(
             written.append(refused.id)
             refused = None
         assert refused is not None
+        with pytest.raises(asyncpg.DiskFullError):  # `run` says so and tries again
+            await seal_all(ledger_pool)
         ballast.unlink()
         await store.append(Append("s-refused", [refused], ANY))
         await seal_all(ledger_pool)
         await check_whole(pool, [*written, refused.id])
+
+
+@pytest.fixture
+async def cramped_whole() -> AsyncIterator[tuple[LocalPostgres, Path]]:
+    """PostgreSQL with everything, its WAL too, on one disk of 160 MB."""
+    with small_disk(160) as disk:
+        async with postgres(disk / "postgres") as server:
+            await server.database("tight")
+            await schema.install(server.dsn_of("tight", role="postgres"))
+            yield server, disk
+
+
+async def test_when_the_disk_of_the_wal_is_full_the_server_ends_and_nothing_acknowledged_is_lost(
+    cramped_whole: tuple[LocalPostgres, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL gives up when it cannot write its WAL, and cannot recover until there is room."""
+    server, disk = cramped_whole
+    monkeypatch.setattr("registry_core.store.group_commit.PAUSES", (0.01,))
+    written: list[Any] = []
+    async with (
+        asyncpg.create_pool(server.dsn_of("tight", role="hallmark_service"), min_size=1, max_size=2) as pool,
+        asyncpg.create_pool(server.dsn_of("tight", role="hallmark_ledger"), min_size=1, max_size=2) as ledger_pool,
+    ):
+        store, sealer = PostgresEventStore(pool), Sealer(ledger_pool, 4)
+        for n in range(40):
+            one = event(n, 100)
+            await store.append(Append(f"s{n % 4}", [one], ANY))
+            written.append(one.id)
+            await sealer.seal_once()
+        ballast = disk / "ballast"
+        fill(ballast)
+        refused = await the_one_that_failed(server, store, written)
+        await until(lambda: ended(server))
+        ballast.unlink()
+        await server.restart()
+        (result,) = await store.append(Append("s-refused", [refused], ANY))
+        assert isinstance(result, Appended)
+        while await sealer.seal_once():
+            pass
+        await check_whole(pool, [*written, refused.id])
+
+
+async def the_one_that_failed(server: LocalPostgres, store: PostgresEventStore, written: list[Any]) -> NewEvent:
+    """Append, with a new WAL segment for each, until the server cannot go on."""
+    for n in range(1000, 1100):
+        one = event(n, 100)
+        try:
+            await use_up_a_wal_segment(server)
+            await store.append(Append(f"s{n}", [one], ANY))
+        except (*TRANSIENT, asyncpg.PostgresError):
+            return one
+        written.append(one.id)
+    pytest.fail("the disk was not full")
+
+
+async def ended(server: LocalPostgres) -> bool:
+    with suppress(*TRANSIENT, asyncpg.PostgresError):
+        await use_up_a_wal_segment(server)
+    try:
+        return psutil.Process(server.pid).status() == psutil.STATUS_ZOMBIE  # nobody has asked how it ended
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def use_up_a_wal_segment(server: LocalPostgres) -> None:
+    admin = await asyncpg.connect(server.admin_dsn, timeout=5)
+    try:
+        await admin.fetchval("select pg_switch_wal()")
+    finally:
+        admin.terminate()

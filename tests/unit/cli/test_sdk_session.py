@@ -70,6 +70,16 @@ def test_the_first_failure_of_a_call_is_told_once(server: FakeServer, time: Fake
     assert told == ["refused"]
 
 
+def test_what_a_server_says_that_cannot_answer_is_passed_on(server: FakeServer, time: FakeTime, refusing: Refusing):
+    told: list[str] = []
+    server.will(refusing(503, detail="nothing is sealed or signed", fix="recover the lost events"))
+    with make(server, time, notice=told.append) as hallmark, pytest.raises(UnreachableError) as caught:
+        hallmark.whoami()
+    assert told == ["it answered 503: nothing is sealed or signed"]
+    assert "nothing is sealed or signed" in caught.value.detail
+    assert caught.value.fix == "recover the lost events"
+
+
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 413, 422, 500])
 def test_a_refusal_is_not_sent_again(server: FakeServer, time: FakeTime, refusing: Refusing, status: int):
     server.will(refusing(status, detail="no", fix="do", field="/x", errors=[{"field": "/x", "message": "bad"}, 1]))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
@@ -168,6 +169,13 @@ def test_the_command_fails_with_the_explanation_and_releases_nothing(
     assert compatibility.main("check", copy) == compatibility.main("release", copy) == 1
     assert "This breaks events stored already. Put io.hallmark.version." in capsys.readouterr().err
     assert (copy / "released.json").read_bytes() == before
+
+
+def test_make_check_asks_for_it() -> None:
+    commands = subprocess.run(
+        ["make", "--dry-run", "check"], cwd=SCHEMAS.parent, capture_output=True, text=True, check=True
+    ).stdout
+    assert "-m registry_core.compatibility check schemas\n" in commands
 
 
 def test_releasing_takes_in_new_types(copy: Path) -> None:

@@ -12,6 +12,7 @@ from hallmark.cli import base, output
 from hallmark.cli.base import Json, Ref
 
 if TYPE_CHECKING:
+    from registry_core.proofs.cosignature import WitnessKey
     from registry_core.proofs.pack import Report
 
 _SERVED = ("deployment", "environment", "state", "approved", "windows", "requests", "first", "last", "customers")
@@ -111,6 +112,10 @@ def verify(
     witness: Annotated[
         str | None, typer.Option(metavar="URL|DIR", help="Take the newest checkpoint of this witness as held.")
     ] = None,
+    witness_keys: Annotated[
+        list[str] | None,
+        typer.Option("--witness-key", metavar="VKEY", help="A witness that has to have cosigned; repeat it."),
+    ] = None,
     keep: Annotated[Path | None, typer.Option(dir_okay=False, help="Write the checkpoint that held to a file.")] = None,
     json: Json = False,
 ) -> None:
@@ -121,21 +126,24 @@ def verify(
     from hallmark.cli import live_audit  # noqa: PLC0415 - only when needed
 
     note = held.read_text(errors="replace") if held else live_audit.newest_of(witness) if witness else None
+    vouching = live_audit.witness_keys(witness_keys or ())
     if path is None:
-        live_audit.verify(keys or (), note, keep, whole=live)
+        live_audit.verify(keys or (), note, keep, vouching, whole=live)
     elif live:
         base.fail("either a file or --live, not both", code=base.USAGE)
     else:
-        _verify_file(path, keys or (), note, keep)
+        _verify_file(path, keys or (), note, keep, vouching)
 
 
-def _verify_file(path: Path, keys: Sequence[str], note: str | None, keep: Path | None) -> None:
+def _verify_file(
+    path: Path, keys: Sequence[str], note: str | None, keep: Path | None, vouching: Sequence["WitnessKey"]
+) -> None:
     from registry_core.proofs.pack import verify_pack  # noqa: PLC0415 - only when needed
 
     size = path.stat().st_size
     processes = (os.cpu_count() or 1) if size >= _LARGE else 1
     with path.open("rb") as stream, output.progress("verifying", size) as count:
-        report = verify_pack(stream, keys, note, count, processes)
+        report = verify_pack(stream, keys, note, count, processes, witnesses=vouching)
     if keep and report.ok and report.checkpoint:
         keep.write_text(report.checkpoint)
     output.show({"ok": report.ok, **asdict(report)}, lambda: _report(report))
@@ -143,12 +151,15 @@ def _verify_file(path: Path, keys: Sequence[str], note: str | None, keep: Path |
 
 
 def _report(report: "Report") -> None:
+    from hallmark.cli import live_audit  # noqa: PLC0415 - only when needed
+
     for problem in report.problems:
         output.say(f"line {problem.line}: {problem.what}: {problem.message}", "red")
     output.facts(
         {
             "subject": report.subject, "origin": report.origin, "kind": report.kind, "events": report.events,
             "blobs": report.blobs, "decisions": report.decisions, "signed by": report.signed_by,
+            **live_audit.cosigned(report.cosigned),
         }
     )  # fmt: skip
     for remark in report.remarks:

@@ -8,6 +8,7 @@ from typing import Final
 import httpx
 import typer
 from registry_core.proofs.canonical import from_base64
+from registry_core.proofs.cosignature import Cosigned, WitnessKey
 from registry_core.proofs.handover import KeyChain
 from registry_core.proofs.live import Finding, LiveReport, verify_live
 from registry_core.proofs.merkle import ProofError
@@ -55,13 +56,30 @@ def _from_store(url: str) -> str | None:
     return asyncio.run(open_witness(url, Settings()).newest())
 
 
-def verify(trusted: Sequence[str], held: str | None, keep: Path | None, *, whole: bool) -> None:
+def witness_keys(vkeys: Sequence[str]) -> list[WitnessKey]:
+    """As given with --witness-key."""
+    try:
+        return [WitnessKey(vkey) for vkey in vkeys]
+    except NoteError as error:
+        base.fail(str(error), "give the witness's own key as it publishes it")
+
+
+def cosigned(found: Sequence[Cosigned]) -> dict[str, str]:
+    """For a person to read."""
+    return {f"cosigned by {one.witness}": f"{one.size} events at {one.at:%Y-%m-%dT%H:%M:%SZ}" for one in found}
+
+
+def verify(
+    trusted: Sequence[str], held: str | None, keep: Path | None, witnesses: Sequence[WitnessKey], *, whole: bool
+) -> None:
     """Exit code 0 or 1, with what was found."""
+    if witnesses and not whole:
+        base.fail("--witness-key goes with a file or with --live", code=base.USAGE)
     if held is None and not whole:
         base.fail("nothing to verify", "name a file, or --live, or a --checkpoint or --witness", base.USAGE)
     with base.client() as hallmark:
         chain = _chain(hallmark, trusted, held)
-        report = _read(hallmark, chain, held) if whole else _extends(hallmark, chain, held or "")
+        report = _read(hallmark, chain, held, witnesses) if whole else _extends(hallmark, chain, held or "")
     if keep and report.ok and report.newest:
         keep.write_text(report.newest)
     output.show({"ok": report.ok, **asdict(report)}, lambda: _told(report, first_use=not trusted))
@@ -89,10 +107,12 @@ def _signers(stated: dict[str, object], held: str | None) -> list[str]:
     return [verifier.vkey for verifier in open_note(held, known).signed_by]
 
 
-def _read(hallmark: Client, chain: KeyChain, held: str | None) -> LiveReport:
+def _read(hallmark: Client, chain: KeyChain, held: str | None, witnesses: Sequence[WitnessKey]) -> LiveReport:
     size = parse_checkpoint(hallmark.checkpoint().rpartition("\n\n")[0] + "\n").size
     with output.progress("verifying", size, events=True) as count:
-        return verify_live(hallmark.log_entries, hallmark.checkpoints, chain, [held] if held else [], count)
+        return verify_live(
+            hallmark.log_entries, hallmark.checkpoints, chain, [held] if held else [], count, witnesses=witnesses
+        )
 
 
 def _extends(hallmark: Client, chain: KeyChain, note: str) -> LiveReport:
@@ -114,7 +134,7 @@ def _told(report: LiveReport, *, first_use: bool) -> None:
         where = f"log index {finding.first}" + (f" to {finding.last}" if finding.last > finding.first else "")
         output.say(f"{where}: {f'event {finding.event}: ' if finding.event else ''}{finding.message}", "red")
     output.facts({"signed up to": report.size, "events": report.events, "checkpoints": report.checkpoints,
-                  "erased": report.erased})  # fmt: skip
+                  "erased": report.erased, **cosigned(report.cosigned)})  # fmt: skip
     if first_use:
         output.say("Note: no --key was given, so the server's own statement of its key was taken", "yellow")
     count = len(report.findings)

@@ -19,7 +19,6 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from prometheus_client import generate_latest
 
-from registry_core.clock import system_clock
 from registry_core.events import NewerEventTypeError
 from registry_core.http.caller import Authenticator, Caller, refuse_foreign_origin
 from registry_core.http.moments import read_moment
@@ -129,8 +128,8 @@ async def ready(platform: Platform) -> Response[dict[str, Any]]:
         ((head, theirs),) = await platform.pool.fetch(_HEAD, timeout=2)
     except TRANSIENT as error:
         return Response({"ready": False, "reason": repr(error)}, status_code=503)
-    if abs(ahead := system_clock() - theirs) > CLOCK_TOLERANCE:
-        reason = f"this machine's clock is {ahead.total_seconds():.0f} s ahead of the database's; set it (NTP)"
+    if abs(ahead := platform.clock() - theirs) > CLOCK_TOLERANCE:
+        reason = f"this machine's clock is {ahead.total_seconds():+.0f} s from the database's; set both by NTP"
         return Response({"ready": False, "reason": reason}, status_code=503)
     return Response({"ready": True, "log_size": head})
 

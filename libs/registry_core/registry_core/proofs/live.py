@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from registry_core.proofs.canonical import from_base64
+from registry_core.proofs.cosignature import Cosigned, Vouching, WitnessKey
 from registry_core.proofs.envelope import from_record, leaf_bytes
 from registry_core.proofs.erasures import Erasures
 from registry_core.proofs.handover import KeyChain
@@ -45,6 +46,8 @@ class LiveReport:
     checkpoints: int = 0
     newest: str | None = None
     """The largest checkpoint that held: keep it for the next time."""
+    cosigned: Sequence[Cosigned] = ()
+    """Of each witness whose key was given: the largest checkpoint that it vouches for."""
     findings: list[Finding] = field(default_factory=list)
 
     @property
@@ -58,12 +61,15 @@ def verify_live(
     chain: KeyChain,
     held: Sequence[str] = (),
     progress: Callable[[int], object] = lambda _: None,
+    *,
+    witnesses: Sequence[WitnessKey] = (),
 ) -> LiveReport:
     """Read the whole log once, in flat memory. `held` are checkpoints kept from earlier, or a witness's.
 
-    `progress` gets the events of each page. What `entries` and `checkpoints` raise passes through.
+    `progress` gets the events of each page. Each of `witnesses` has to have cosigned a checkpoint. What `entries` and
+    `checkpoints` raise passes through.
     """
-    reading = _Reading(chain, held)
+    reading = _Reading(chain, held, witnesses)
     expected = reading.expect(_all_checkpoints(checkpoints))
     due = next(expected, None)
     while due and len(reading.report.findings) < MOST_FINDINGS and (page := entries(reading.next)):
@@ -107,8 +113,8 @@ class _Due:
 class _Reading:
     """What is known after the places so far."""
 
-    def __init__(self, chain: KeyChain, held: Sequence[str]) -> None:
-        self.report, self.next = LiveReport(), 0
+    def __init__(self, chain: KeyChain, held: Sequence[str], witnesses: Sequence[WitnessKey]) -> None:
+        self.report, self.next, self._witnesses = LiveReport(), 0, Vouching(witnesses)
         self._chain, self._tree, self._leaves = chain, TreeHead(), list[bytes]()
         self._agreed, self._broken, self._erasures = 0, False, Erasures()
         self._held = sorted(self._open_held(held), key=lambda due: due.checkpoint.size)
@@ -189,12 +195,17 @@ class _Reading:
         elif size == self.next and not self._broken:
             self._agreed = self.report.size = size
             self.report.newest, self.report.checkpoints = due.note, self.report.checkpoints + 1
+            for message in self._witnesses.checkpoint(due.note, size):
+                self._find(size - 1, size - 1, None, message)
 
     def finish(self, *, anything: bool) -> LiveReport:
         for index, _ in self._erasures.unnamed():
             self._find(index, index, None, "its body is gone, and no erasure in the log names it")
         if anything and not self.report.size and not self.report.findings:
             self._find(0, 0, None, "no signed checkpoint covers anything: nothing can be verified")
+        for message in self._witnesses.missing():
+            self._find(0, self.report.size, None, message)
+        self.report.cosigned = self._witnesses.cosigned
         return self.report
 
     def _root(self) -> bytes:

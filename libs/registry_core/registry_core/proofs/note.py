@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import ClassVar
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -27,7 +28,7 @@ class Signer:
 
     def __init__(self, name: str, key: Ed25519PrivateKey) -> None:
         self.name, self._key = _checked_name(name), key
-        self.key_id = _key_id(name, key.public_key())
+        self.key_id = key_id_of(name, ED25519, key.public_key())
 
     @property
     def vkey(self) -> str:
@@ -45,6 +46,9 @@ class Signer:
 class Verifier:
     """A trusted key. Raises NoteError for a malformed vkey or one whose key id is not its key's."""
 
+    algorithm: ClassVar[bytes] = ED25519
+    _expects: ClassVar[str] = "only Ed25519 (01) is known here"
+
     def __init__(self, vkey: str) -> None:
         try:
             name, key_id, encoded = vkey.split("+", 2)  # the base64 may contain "+" too
@@ -54,9 +58,9 @@ class Verifier:
         except ValueError as error:
             raise NoteError(f"{vkey[:120]!r} is not a verifier key (name+hash+base64): {error}") from None
         self.vkey = vkey
-        if key[:1] != ED25519:
-            raise NoteError(f"the verifier key of {name} is of type {key[:1].hex()}; only Ed25519 (01) is known here")
-        if key_id != _key_id(name, self._key).hex():
+        if key[:1] != self.algorithm:
+            raise NoteError(f"the verifier key of {name} is of type {key[:1].hex()}; {self._expects}")
+        if key_id != key_id_of(name, self.algorithm, self._key).hex():
             raise NoteError(f"the verifier key of {name} has the key id {key_id[:8]}, which is not that of its key")
 
     def verifies(self, message: bytes, signature: bytes) -> bool:
@@ -84,11 +88,11 @@ def sign_note(text: str, *signers: Signer) -> str:
 
 def open_note(note: str, verifiers: Sequence[Verifier]) -> Note:
     """Check a note; unknown keys are ignored, a known key whose signature fails refuses the whole. Raises NoteError."""
-    text, lines = _split(note)
+    text, lines = split_note(note)
     message = text.encode()
     known = _by_key(verifiers)
     signed_by: dict[tuple[str, bytes], Verifier] = {}
-    for name, key_id, signature in map(_parse_line, lines):
+    for name, key_id, signature in map(parse_line, lines):
         if (verifier := known.get((name, key_id))) is None:
             continue
         if not verifier.verifies(message, signature):
@@ -150,7 +154,7 @@ def verify_advance(held: Checkpoint, newer: Checkpoint, proof: Sequence[bytes]) 
     verify_consistency(held.size, newer.size, proof, held.root, newer.root)
 
 
-def _split(note: str) -> tuple[str, list[str]]:
+def split_note(note: str) -> tuple[str, list[str]]:
     """Text and signature lines, cut at the last blank line."""
     if len(note) > LARGEST_NOTE:
         raise NoteError(f"the note is longer than {LARGEST_NOTE} characters")
@@ -164,7 +168,7 @@ def _split(note: str) -> tuple[str, list[str]]:
     return f"{text}\n", lines
 
 
-def _parse_line(line: str) -> tuple[str, bytes, bytes]:
+def parse_line(line: str) -> tuple[str, bytes, bytes]:
     """(key name, key id, signature) of `— <name> <base64>`."""
     dash, name, encoded = [*line.split(" ", 2), "", ""][:3]
     if dash != "—":
@@ -202,8 +206,9 @@ def _checked_name(name: str) -> str:
     return name
 
 
-def _key_id(name: str, public: Ed25519PublicKey) -> bytes:
-    return sha256(name.encode() + b"\n" + ED25519 + public.public_bytes_raw()).digest()[:4]
+def key_id_of(name: str, algorithm: bytes, public: Ed25519PublicKey) -> bytes:
+    """Four bytes that tell keys apart (C2SP signed-note)."""
+    return sha256(name.encode() + b"\n" + algorithm + public.public_bytes_raw()).digest()[:4]
 
 
 def _root(text: str) -> bytes:

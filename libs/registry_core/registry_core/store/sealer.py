@@ -6,7 +6,7 @@ docs/decisions/0023.
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
@@ -26,6 +26,10 @@ log = structlog.get_logger()
 BATCH = 5000
 BUSY_POLL, IDLE_POLL = 0.005, 0.05
 """Seconds between passes without a hint: another process's appends are sealed this late at worst."""
+WENT_BACK = (
+    "if a backup was restored or a replica took over, recover what is missing (docs/backup.md); then start the ledger "
+    "anew: it asks its witnesses before it seals"
+)
 LONGEST_REST = 0.02
 """Seconds. After a pass the sealer rests for as long as it took: many small passes would slow the writers down."""
 _LOCK = "select log.try_sealer_lock() as locked, next_index from log.sealer_state"
@@ -33,13 +37,29 @@ _NUMBER = "select * from log.number_unsealed($1, $2, $3)"
 _SEAL = "select log.seal($1, $2, $3, $4, $5, $6, $7, $8)"
 
 
-class Sealer:
-    """`run` seals for ever; any number may run, the advisory lock lets one work."""
+class LogWentBackError(Exception):
+    """The database has fewer sealed events than this process saw committed: it is another one, or an older state."""
 
-    def __init__(self, pool: Pool, partitions: int) -> None:
-        self._pool, self._partitions = pool, partitions
+    def __init__(self, had: int, has: int) -> None:
+        super().__init__(f"the log had {had} sealed events and has {has}")
+
+
+async def _at_once() -> None:
+    """Nobody has to agree."""
+
+
+class Sealer:
+    """`run` seals for ever; any number may run, the advisory lock lets one work.
+
+    It seals only while `agreed` returns: the ledger's witnesses hold nothing against the log.
+    """
+
+    def __init__(self, pool: Pool, partitions: int, agreed: Callable[[], Awaitable[None]] = _at_once) -> None:
+        self._pool, self._partitions, self._agreed = pool, partitions, agreed
         self._head: TreeHead | None = None
         self._topics = Topics()
+        self._most = 0
+        """Sealed events that were seen to be committed."""
         self._hint = asyncio.Event()
 
     def wake(self) -> None:
@@ -50,6 +70,7 @@ class Sealer:
         idle, prepared = 0, False
         while True:
             self._hint.clear()
+            await self._agreed()
             started = monotonic()
             try:
                 prepared = prepared or await self._prepare()
@@ -58,6 +79,10 @@ class Sealer:
                 log.warning("sealing starts over", reason=repr(error))
                 sealed = 0
                 await asyncio.sleep(0.2)
+            except LogWentBackError as error:
+                log.critical("nothing is sealed", reason=str(error), fix=WENT_BACK)
+                sealed = 0
+                await asyncio.sleep(5)
             idle = 0 if sealed else idle + 1
             if 0 < sealed < BATCH:
                 await asyncio.sleep(min(monotonic() - started, LONGEST_REST))
@@ -79,6 +104,9 @@ class Sealer:
         try:
             async with self._pool.acquire() as connection, connection.transaction():
                 [state] = await connection.fetch(_LOCK)
+                if state["next_index"] < self._most:
+                    raise LogWentBackError(self._most, state["next_index"])  # noqa: TRY301 - the handler forgets, too
+                self._most = state["next_index"]
                 if not state["locked"] or (self._head and self._head.size != state["next_index"]):
                     self._head = None  # somebody else is sealing, or was
                 return await self._seal(connection) if state["locked"] else 0

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
+from registry_core.proofs.cosignature import Cosignature
 from registry_core.proofs.note import Checkpoint, NoteError, parse_checkpoint
 
 
@@ -10,12 +11,27 @@ class WitnessAwayError(Exception):
     """It cannot be reached or refuses for a reason that may pass: try again."""
 
 
+class CosignatureError(WitnessAwayError):
+    """It took the checkpoint, and its answer is no cosignature by the key that is configured for it."""
+
+
 class WitnessConflictError(Exception):
-    """It holds a checkpoint that contradicts this log: one of the two was rewritten. Nothing passes by waiting."""
+    """It holds what is no checkpoint of this log. Nothing passes by waiting."""
+
+
+class LogContradictedError(WitnessConflictError):
+    """It holds a checkpoint of this log that the log does not contain: the log lost its tail or was rewritten.
+
+    Whatever the ledger signed from here on could be a second history of the same log.
+    """
 
 
 class LogView(Protocol):
     """The log as the ledger would prove it now."""
+
+    async def size(self) -> int:
+        """How many events are sealed."""
+        ...
 
     async def root(self, size: int) -> bytes:
         """Of the first `size` events, at most as many as are sealed."""
@@ -30,8 +46,11 @@ class Witness(Protocol):
     @property
     def url(self) -> str: ...
 
-    async def keep(self, size: int, note: str, log: LogView) -> None:
-        """Keep a checkpoint, after comparing it with what is held. Raises WitnessAwayError, WitnessConflictError."""
+    async def keep(self, size: int, note: str, log: LogView) -> Sequence[Cosignature]:
+        """Keep a checkpoint, after comparing the log with what is held; the witness's cosignatures, if it makes any.
+
+        Raises WitnessAwayError, CosignatureError, WitnessConflictError, LogContradictedError.
+        """
         ...
 
     async def newest(self) -> str | None:
@@ -47,19 +66,21 @@ def stated(note: str) -> Checkpoint:
     return parse_checkpoint(f"{text}\n")
 
 
-async def compare(url: str, held: str, size: int, note: str, log: LogView) -> None:
-    """That what a witness holds is of this log and not ahead of it. Raises WitnessConflictError."""
+async def compare(url: str, held: str, origin: str, log: LogView) -> None:
+    """That the log contains what a witness holds. Raises WitnessConflictError, LogContradictedError."""
     try:
-        theirs, ours = stated(held), stated(note)
+        theirs = stated(held)
     except NoteError as error:
         raise WitnessConflictError(f"{url} holds what is no checkpoint: {error}") from error
-    if theirs.origin != ours.origin:
-        raise WitnessConflictError(f"{url} holds checkpoints of the log {theirs.origin!r}, not of {ours.origin!r}")
-    if theirs.size > size:
-        raise WitnessConflictError(
-            f"{url} holds a checkpoint of {theirs.size} events, this log has signed {size}: its tail was cut off"
-        )
+    if theirs.origin != origin:
+        raise WitnessConflictError(f"{url} holds checkpoints of the log {theirs.origin!r}, not of {origin!r}")
+    if theirs.size > (size := await log.size()):
+        raise cut_off(url, theirs.size, size)
     if theirs.root != await log.root(theirs.size):
-        raise WitnessConflictError(
+        raise LogContradictedError(
             f"{url} holds another root for the first {theirs.size} events than this log has: it was rewritten"
         )
+
+
+def cut_off(url: str, held: int, size: int) -> LogContradictedError:
+    return LogContradictedError(f"{url} holds a checkpoint of {held} events, this log has {size}: its tail was cut off")

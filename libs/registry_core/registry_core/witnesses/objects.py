@@ -5,6 +5,7 @@ its owner included, removes one before its time; S3 asks for a checksum with suc
 `latest` is a copy of the newest for readers; it proves nothing.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import obstore
@@ -12,8 +13,9 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotFoundError
 from obstore.store import ObjectStore
 
 from registry_core.objects import connect
+from registry_core.proofs.cosignature import Cosignature
 from registry_core.settings import Settings
-from registry_core.witnesses.base import LogView, WitnessAwayError, compare
+from registry_core.witnesses.base import LogView, WitnessAwayError, compare, stated
 
 LATEST: Final = "latest"
 _AWAY: Final = (BaseError, OSError)
@@ -35,23 +37,25 @@ class ObjectWitness:
         self._seen = ""
         """The largest name known to agree with the log: what comes before it is not listed again."""
 
-    async def keep(self, size: int, note: str, log: LogView) -> None:
+    async def keep(self, size: int, note: str, log: LogView) -> Sequence[Cosignature]:
         try:
             await self._keep(size, note, log)
         except _AWAY as error:
             raise WitnessAwayError(f"{self.url}: {_reason(error)}") from error
+        return ()
 
     async def _keep(self, size: int, note: str, log: LogView) -> None:
-        name = _name(size)
+        name, origin = _name(size), stated(note).origin
         largest = await self._largest()
         if largest is not None:
-            await compare(self.url, await self._get(largest), size, note, log)
+            await compare(self.url, await self._get(largest), origin, log)
         try:
             await obstore.put_async(self._store, name, note.encode(), mode="create")
         except AlreadyExistsError:  # an earlier attempt whose answer was lost, or another root at this size
-            await compare(self.url, await self._get(name), size, note, log)
-        await obstore.put_async(self._store, LATEST, note.encode())
-        self._seen = name
+            await compare(self.url, await self._get(name), origin, log)
+        if largest is None or largest <= name:
+            await obstore.put_async(self._store, LATEST, note.encode())
+        self._seen = max(name, largest or name)
 
     async def newest(self) -> str | None:
         try:

@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 
+from registry_core.proofs.cosignature import Cosigned
 from registry_core.proofs.pack.lines import Kind
 
 _CLUES = {
@@ -42,6 +43,8 @@ class Report:
     """Events whose body is gone; their leaf is proven all the same."""
     checkpoint: str | None
     """The last checkpoint that held, as a signed note: keep it, and pass it as `held_checkpoint` the next time."""
+    cosigned: tuple[Cosigned, ...]
+    """Of each witness whose key was given: the largest checkpoint in the pack that it vouches for."""
     signed_by: tuple[str, ...]
     """The vkeys whose signatures on the whole file hold."""
     first_use: bool

@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import BinaryIO
 
 from registry_core.proofs.canonical import take
+from registry_core.proofs.cosignature import Vouching, WitnessKey
 from registry_core.proofs.dsse import verify
 from registry_core.proofs.erasures import ERASABLE, Erasures
 from registry_core.proofs.handover import KeyChain
@@ -40,6 +41,8 @@ def verify_pack(
     held_checkpoint: str | None = None,
     progress: Callable[[int], None] | None = None,
     processes: int = 1,
+    *,
+    witnesses: Sequence[WitnessKey] = (),
 ) -> Report:
     """Check every line of a pack and report all problems, up to MOST_PROBLEMS.
 
@@ -47,9 +50,10 @@ def verify_pack(
     are used and the report says `first_use`. `held_checkpoint` is a signed checkpoint kept from earlier: a log export
     has to contain that very tree, and without `trusted` everything has to be signed by the key that signed it.
     `progress` gets the bytes read since it was last called. More `processes` than one are worth their start for exports
-    of a hundred megabytes or more. Only reading `stream` may raise.
+    of a hundred megabytes or more. Each of `witnesses` has to have cosigned a checkpoint in it. Only reading `stream`
+    may raise.
     """
-    verification = _Verification(trusted, held_checkpoint)
+    verification = _Verification(trusted, held_checkpoint, Vouching(witnesses))
     for lines, run in read_batches(stream, processes):
         verification.take_all(lines, run)
         if progress:
@@ -62,7 +66,8 @@ def verify_pack(
 class _Verification:
     """What is known after the lines so far."""
 
-    def __init__(self, trusted: Sequence[str], held_checkpoint: str | None) -> None:
+    def __init__(self, trusted: Sequence[str], held_checkpoint: str | None, witnesses: Vouching) -> None:
+        self._witnesses = witnesses
         self._problems: list[Problem] = []
         self._line, self._raw, self._due, self._hash = 0, b"", 1, sha256()
         self._counts = Counter[str]()
@@ -119,6 +124,7 @@ class _Verification:
             decisions=self._counts["decision"],
             erased=self._counts["erased"],
             checkpoint=self._checkpoint,
+            cosigned=self._witnesses.cosigned,
             signed_by=self._signed_by,
             first_use=self._first_use,
             problems=tuple(self._problems),
@@ -194,6 +200,7 @@ class _Verification:
             return
         if not self._problems_of(self._order.checkpoint(checkpoint)) and not self._order.broken:
             self._checkpoint = note
+            self._problems_of(self._witnesses.checkpoint(note, checkpoint.size))
 
     def _check_decision(self, item: DecisionItem) -> None:
         self._counts["decision"] += 1
@@ -215,6 +222,8 @@ class _Verification:
             self._problem("the bytes before it are not those that were signed")
         if self._order:
             self._problems_of(self._order.end())
+        for what in self._witnesses.missing():
+            self._problem_at(0, "witness", what)
         if self._header and self._header.kind == "log":
             for line, what in self._erasures.unnamed():
                 self._problem_at(line, what, "its body is gone, and no erasure in the log names it")

@@ -91,3 +91,8 @@ create table if not exists log.tiles (
 create table if not exists log.checkpoints (
   size bigint primary key, root bytea not null, note text not null, signed_at timestamptz not null default now()
 );
+
+-- What witnesses answered to a checkpoint, verified: the first signature line of each key (C2SP tlog-cosignature).
+create table if not exists log.cosignatures (
+  size bigint, vkey text, line text not null, primary key (size, vkey)
+);

@@ -8,7 +8,7 @@ end $$;
 do $$
 declare t text;
 begin
-  foreach t in array array['events', 'sealed', 'checkpoints'] loop
+  foreach t in array array['events', 'sealed', 'checkpoints', 'cosignatures'] loop
     execute format('drop trigger if exists append_only on log.%I', t);
     execute format('create trigger append_only before update or delete or truncate on log.%I
                     for each statement execute function log.refuse_change()', t);
@@ -24,4 +24,9 @@ $$;
 create or replace function log.add_checkpoint(p_size bigint, p_root bytea, p_note text) returns void
 language sql security definer set search_path = log, pg_temp as $$
   insert into checkpoints (size, root, note) values (p_size, p_root, p_note) on conflict (size) do nothing
+$$;
+
+create or replace function log.add_cosignature(p_size bigint, p_vkey text, p_line text) returns void
+language sql security definer set search_path = log, pg_temp as $$
+  insert into cosignatures (size, vkey, line) values (p_size, p_vkey, p_line) on conflict (size, vkey) do nothing
 $$;
