@@ -12,7 +12,7 @@ from registry_core.store.connections import Connection
 from registry_core.store.model import MAX_BODY, Append, Appended, Conflict, DuplicateEventError, EventTooLargeError
 
 Result = Appended | Conflict
-_APPEND = "select * from log.append_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14)"
+_APPEND = "select * from log.append_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)"
 
 
 def _encode(event: NewEvent) -> bytes:
@@ -27,9 +27,8 @@ def _sha256(event: NewEvent) -> bytes:
 
 
 def batch_arguments(appends: Sequence[Append]) -> tuple[list[Any] | None, ...]:
-    """The fourteen arrays of `log.append_batch`."""
+    """The thirteen arrays of `log.append_batch`."""
     events = [(a, k, event) for a, append in enumerate(appends, 1) for k, event in enumerate(append.events)]
-    bodies = [_encode(event) for _, _, event in events]
     return (
         [append.stream for append in appends],
         [append.expected for append in appends],
@@ -38,8 +37,7 @@ def batch_arguments(appends: Sequence[Append]) -> tuple[list[Any] | None, ...]:
         [k for _, k, _ in events],
         [event.id for _, _, event in events],
         [event.data.type for _, _, event in events],
-        bodies,
-        [hashlib.sha256(body).digest() for body in bodies],
+        [_encode(event) for _, _, event in events],
         [event.origin.actor for _, _, event in events],
         [event.origin.occurred_at for _, _, event in events],
         [event.origin.correlation_id for _, _, event in events],
