@@ -1,6 +1,7 @@
 """A ledger on a database of its own: events, a sealer, a signer, and an auditor over HTTP."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from registry_core.store import ANY, Append
 from registry_core.store.connections import Pool
 from registry_core.store.sealer import Sealer
 from support import http, new, token_of
+from support_s3 import locked_bucket, s3_server
+from support_witness import TlogWitness
 
 PAGE = 7
 
@@ -69,6 +72,20 @@ class Ledger:
 
 def checkpointer_of(pool: Pool, folder: Path, origin: str = "log.example/test") -> Checkpointer:
     return Checkpointer(pool, KeyFolder(folder, origin), 0.1, Witnesses([]))
+
+
+@pytest.fixture
+def tlog_witness() -> Iterator[TlogWitness]:
+    server = TlogWitness()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    async with s3_server(tmp_path_factory.mktemp("s3")) as endpoint:
+        await asyncio.to_thread(locked_bucket, endpoint, "witness")
+        yield endpoint
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,26 +28,11 @@ from registry_core.witnesses import open_witness
 from support import NOW, until
 from support_ledger import empty_database, refused, stands_still, started
 from support_log import append, seal_all
-from support_s3 import locked_bucket, s3_server
 from support_witness import TlogWitness
 
 pytestmark = pytest.mark.timeout(120)
 LOST = 4
 """Events after the backup; all of them signed, and known to the witness."""
-
-
-@pytest.fixture
-def tlog_witness() -> Iterator[TlogWitness]:
-    server = TlogWitness()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    async with s3_server(tmp_path_factory.mktemp("s3")) as endpoint:
-        await asyncio.to_thread(locked_bucket, endpoint, "witness")
-        yield endpoint
 
 
 @pytest.fixture(params=["file", "s3", "http"])

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import shutil
-from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,24 +27,10 @@ from registry_core.witnesses import (
     open_witnesses,
 )
 from registry_core.witnesses.base import stated
-from support_s3 import locked_bucket, s3_server, signed
+from support_s3 import signed
 from support_witness import NAME, TlogWitness, cosign
 
 ORIGIN = "log.example/test"
-
-
-@pytest.fixture
-def tlog_witness() -> Iterator[TlogWitness]:
-    server = TlogWitness()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    async with s3_server(tmp_path_factory.mktemp("s3")) as endpoint:
-        await asyncio.to_thread(locked_bucket, endpoint, "witness")
-        yield endpoint
 
 
 @pytest.fixture(params=["file", "s3", "http"])
