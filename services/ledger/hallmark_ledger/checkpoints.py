@@ -9,7 +9,7 @@ from registry_core.http.caller import Caller, Written
 from registry_core.problems import Problem
 from registry_core.proofs.handover import sign_handover
 from registry_core.proofs.note import sign_checkpoint
-from registry_core.proofs.tiles import merge_reads, plan_head, rebuild_head
+from registry_core.proofs.tiles import plan_head, rebuild_head
 from registry_core.store.connections import TRANSIENT, Connection, Pool
 from registry_core.store.tiles import read_entries
 from registry_core.telemetry import CHECKPOINTS, KEY_TROUBLE
@@ -113,4 +113,4 @@ class Checkpointer:
 
 async def root_at(connection: Connection | Pool, size: int) -> bytes:
     """The root of the tree of the first `size` events."""
-    return rebuild_head(size, await read_entries(connection, merge_reads([plan_head(size)]))).root
+    return rebuild_head(size, await read_entries(connection, plan_head(size).reads)).root

@@ -7,7 +7,7 @@ from registry_core.proofs.envelope import to_record
 from registry_core.proofs.tiles import plan_consistency, plan_inclusion
 from registry_core.store.connections import Connection, Pool
 from registry_core.store.postgres import EVENT_COLUMNS, recorded
-from registry_core.store.tiles import read_entries
+from registry_core.store.tiles import StoredTree
 
 MOST_CHECKPOINTS = 1000
 
@@ -69,16 +69,16 @@ async def largest_checkpoint(pool: Connection | Pool) -> StoredCheckpoint | None
     return StoredCheckpoint(**row) if row else None
 
 
-async def inclusion_proof(pool: Connection | Pool, log_index: int, size: int) -> list[bytes]:
+async def inclusion_proof(tree: StoredTree, log_index: int, size: int) -> list[bytes]:
     """Raises ProofError when the index is not in a tree of that size."""
-    plan = plan_inclusion(log_index, size)
-    return plan.compute(await read_entries(pool, plan.reads))
+    [proof] = await tree.compute(plan_inclusion(log_index, size))
+    return proof
 
 
-async def consistency_proof(pool: Connection | Pool, old_size: int, new_size: int) -> list[bytes]:
+async def consistency_proof(tree: StoredTree, old_size: int, new_size: int) -> list[bytes]:
     """Raises ProofError when the new tree is smaller."""
-    plan = plan_consistency(old_size, new_size)
-    return plan.compute(await read_entries(pool, plan.reads))
+    [proof] = await tree.compute(plan_consistency(old_size, new_size))
+    return proof
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Evidence packs and log exports: single files that an outsider verifies without access."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import BinaryIO
 
@@ -17,10 +17,10 @@ from registry_core.proofs.dsse import key_names
 from registry_core.proofs.keys import public_from_base64
 from registry_core.proofs.pack import Header, Kind, PackWriter
 from registry_core.proofs.pack.signatures import DECIDER
-from registry_core.proofs.tiles import merge_reads, plan_inclusion
+from registry_core.proofs.tiles import plan_inclusion
 from registry_core.store.connections import Pool
 from registry_core.store.postgres import EVENT_COLUMNS, recorded
-from registry_core.store.tiles import read_entries
+from registry_core.store.tiles import StoredTree
 
 from hallmark_ledger import audit, log
 from hallmark_ledger.checkpoints import Checkpointer
@@ -29,13 +29,17 @@ from hallmark_ledger.keys import vkeys
 BATCH = 2000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Packer:
     """Writes packs of one log."""
 
     pool: Pool
     objects: ObjectStorage
     checkpointer: Checkpointer
+    tree: StoredTree = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tree = StoredTree(self.pool)
 
     async def write_evidence(self, ref: str, file: BinaryIO, now: datetime) -> None:
         """One version: its events and its promotions', the policies and keys they rest on, evidence and decisions."""
@@ -77,9 +81,7 @@ class Packer:
         return checkpoint
 
     async def _proofs(self, events: Sequence[RecordedEvent], size: int) -> list[list[bytes]]:
-        plans = [plan_inclusion(_index(event), size) for event in events]
-        entries = await read_entries(self.pool, merge_reads(plans))
-        return [plan.compute(entries) for plan in plans]
+        return await self.tree.compute(*[plan_inclusion(_index(event), size) for event in events])
 
     async def _add_evidence(self, writer: PackWriter, history: audit.History) -> None:
         attached = [event.data for event in history.of(EvidenceAttached)]

@@ -56,30 +56,6 @@ async def read_checkpoint(platform: Platform) -> str:
     return found.cosigned
 
 
-@get("/v1/log/proofs/inclusion", action="audit")
-async def prove_inclusion(platform: Platform, log_index: int, size: int | None = None) -> dict[str, Any]:
-    """That the event with this log index is in the log of `size` events (default: all of it)."""
-    size = size if size is not None else await log.log_size(platform.pool)
-    await _check_size(platform, size)
-    try:
-        proof = await log.inclusion_proof(platform.pool, log_index, size)
-    except ProofError as error:
-        raise invalid(str(error), "ask for an index below the size") from error
-    return {"log_index": log_index, "size": size, "proof": [to_base64(item) for item in proof]}
-
-
-@get("/v1/log/proofs/consistency", action="audit")
-async def prove_consistency(platform: Platform, old: int, new: int | None = None) -> dict[str, Any]:
-    """That the log of `new` events extends the log of `old` events."""
-    size = new if new is not None else await log.log_size(platform.pool)
-    await _check_size(platform, size)
-    try:
-        proof = await log.consistency_proof(platform.pool, old, size)
-    except ProofError as error:
-        raise invalid(str(error), "ask for sizes with old <= new") from error
-    return {"old": old, "new": size, "proof": [to_base64(item) for item in proof]}
-
-
 async def _check_size(platform: Platform, size: int) -> None:
     if size > (most := await log.log_size(platform.pool)):
         raise invalid(f"the log has {most} events, not {size}", "ask for a size up to the log's")
@@ -108,7 +84,7 @@ async def read_entries(platform: Platform, first: int = 0, limit: Limit = 1000) 
 
 
 def make_routes(checkpointer: Checkpointer, packer: Packer) -> list[Any]:
-    """All of them, around the keys that sign."""
+    """All of them, around the keys that sign and the tree that proves."""
 
     @get("/v1/log/key", public=True)
     async def read_key() -> LogKeys:
@@ -121,6 +97,28 @@ def make_routes(checkpointer: Checkpointer, packer: Packer) -> list[Any]:
         """Sign checkpoints with a new key from here on; the old key vouches for it."""
         written = await checkpointer.rotate(caller, data.reason)
         return {"vkey": (await checkpointer.keys()).current.vkey, "log_index": written.log_index}
+
+    @get("/v1/log/proofs/inclusion", action="audit")
+    async def prove_inclusion(platform: Platform, log_index: int, size: int | None = None) -> dict[str, Any]:
+        """That the event with this log index is in the log of `size` events (default: all of it)."""
+        size = size if size is not None else await log.log_size(platform.pool)
+        await _check_size(platform, size)
+        try:
+            proof = await log.inclusion_proof(packer.tree, log_index, size)
+        except ProofError as error:
+            raise invalid(str(error), "ask for an index below the size") from error
+        return {"log_index": log_index, "size": size, "proof": [to_base64(item) for item in proof]}
+
+    @get("/v1/log/proofs/consistency", action="audit")
+    async def prove_consistency(platform: Platform, old: int, new: int | None = None) -> dict[str, Any]:
+        """That the log of `new` events extends the log of `old` events."""
+        size = new if new is not None else await log.log_size(platform.pool)
+        await _check_size(platform, size)
+        try:
+            proof = await log.consistency_proof(packer.tree, old, size)
+        except ProofError as error:
+            raise invalid(str(error), "ask for sizes with old <= new") from error
+        return {"old": old, "new": size, "proof": [to_base64(item) for item in proof]}
 
     @get("/v1/audit/versions/{ref:str}/pack", action="audit")
     async def evidence_pack(ref: str, platform: Platform) -> Stream:

@@ -13,6 +13,7 @@ import structlog
 from registry_core.problems import Problem
 from registry_core.service import Platform
 from registry_core.store.connections import TRANSIENT, Pool
+from registry_core.store.tiles import StoredTree
 from registry_core.telemetry import WITNESS_BEHIND, WITNESS_CONFLICT
 from registry_core.witnesses import (
     CosignatureError,
@@ -41,7 +42,7 @@ class PoolLog:
     """The log as the database has it now (`LogView`)."""
 
     def __init__(self, pool: Pool) -> None:
-        self._pool = pool
+        self._pool, self._tree = pool, StoredTree(pool)
 
     async def size(self) -> int:
         return await log.log_size(self._pool)
@@ -50,7 +51,7 @@ class PoolLog:
         return await root_at(self._pool, size)
 
     async def consistency(self, old: int, new: int) -> Sequence[bytes]:
-        return await log.consistency_proof(self._pool, old, new)
+        return await log.consistency_proof(self._tree, old, new)
 
 
 class Delivery:

@@ -1,14 +1,16 @@
 """The order of the log, and the traps of the ordering scheme: each test fails when its remedy is taken out."""
 
 import asyncio
+from random import Random
 from uuid import uuid4
 
 import asyncpg
 import pytest
 from registry_core.events.versions import VersionAdded
-from registry_core.proofs.merkle import root, verify_inclusion
-from registry_core.proofs.tiles import plan_head, plan_inclusion, rebuild_head
+from registry_core.proofs.merkle import ProofError, root, verify_consistency, verify_inclusion
+from registry_core.proofs.tiles import plan_consistency, plan_head, plan_inclusion, rebuild_head
 from registry_core.store import ANY, Append
+from registry_core.store import tiles as stored
 from registry_core.store.appending import append_batch
 from registry_core.store.connections import Pool
 from registry_core.store.postgres import PostgresEventStore
@@ -131,6 +133,26 @@ async def test_the_stored_tree_is_the_tree_of_all_leaves(pool: Pool, ledger_pool
     for index in (0, 255, 256, 299):
         plan = plan_inclusion(index, 300)
         verify_inclusion(leaves[index], index, 300, plan.compute(await read_entries(pool, plan.reads)), head.root)
+
+
+@pytest.mark.parametrize("kept", [0, 9, 50_000])
+async def test_proofs_are_the_same_whatever_is_kept_in_memory(
+    pool: Pool, ledger_pool: Pool, monkeypatch: pytest.MonkeyPatch, kept: int
+) -> None:
+    monkeypatch.setattr(stored, "KEPT", kept)
+    await PostgresEventStore(pool).append(*[append(f"s{n}") for n in range(700)])
+    await seal_all(ledger_pool)
+    leaves = [row["leaf_hash"] for row in await pool.fetch("select leaf_hash from log.sealed order by log_index")]
+    tree, random = stored.StoredTree(pool), Random(kept)
+    for _ in range(60):
+        size = random.randrange(1, 701)
+        index, old = random.randrange(size), random.randrange(1, size + 1)
+        inclusion, consistency = await tree.compute(plan_inclusion(index, size), plan_consistency(old, size))
+        verify_inclusion(leaves[index], index, size, inclusion, root(leaves[:size]))
+        verify_consistency(old, size, consistency, root(leaves[:old]), root(leaves[:size]))
+        assert len(tree._kept) <= kept
+    with pytest.raises(ProofError, match="was not read"):
+        await tree.compute(plan_inclusion(700, 800))
 
 
 async def test_each_partition_knows_its_previous_index(pool: Pool, ledger_pool: Pool) -> None:

@@ -21,10 +21,10 @@ from registry_core.proofs.merkle import (
 from registry_core.proofs.tiles import (
     Hashes,
     Plan,
-    merge_reads,
     plan_consistency,
     plan_head,
     plan_inclusion,
+    reads_of,
     rebuild_head,
 )
 
@@ -224,7 +224,7 @@ def test_the_second_tile_level_appears_after_65536_leaves():
 
 def test_several_proofs_share_one_set_of_disjoint_reads():
     plans = [plan_inclusion(index, 70_000) for index in (0, 1, 255, 256, 69_999)]
-    reads = merge_reads(plans)
+    reads = reads_of(subtree for plan in plans for subtree in plan.subtrees)
     for ranges in reads.values():
         assert all(left.stop < right.start for left, right in pairwise(ranges))
     hashes = {(level, i): STORED[level, i] for level, ranges in reads.items() for entries in ranges for i in entries}

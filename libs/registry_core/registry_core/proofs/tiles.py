@@ -7,11 +7,14 @@ of 256 entries. An entry, once written, never changes. Any storage can serve: a 
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 
-from registry_core.proofs.merkle import TILE_HEIGHT, ProofError, TreeHead, check_growth, check_index, fold, node_hash
+from registry_core.proofs.merkle import TILE_HEIGHT, ProofError, TreeHead, check_growth, check_index, fold
 
 Hashes = Mapping[tuple[int, int], bytes]
 """Entries by (tile level, index)."""
+Subtree = tuple[int, int]
+"""(height, index) of a complete subtree; its root never changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +24,22 @@ class Plan:
     spans: tuple[range, ...]
 
     @property
+    def subtrees(self) -> set[Subtree]:
+        """The complete subtrees that make up the spans."""
+        return {subtree for span in self.spans for subtree in _subtrees(span)}
+
+    @property
     def reads(self) -> dict[int, list[range]]:
-        """Entry ranges to read, by tile level; see `merge_reads`."""
-        return merge_reads([self])
+        """Entry ranges to read, by tile level; see `reads_of`."""
+        return reads_of(self.subtrees)
 
     def compute(self, hashes: Hashes) -> list[bytes]:
         """The roots of the spans, e.g. the proof. Raises ProofError when an entry of `reads` is missing."""
-        return [fold([_subtree_root(*subtree, hashes) for subtree in _subtrees(span)]) for span in self.spans]
+        return self.fold({subtree: subtree_root(subtree, hashes) for subtree in self.subtrees})
+
+    def fold(self, roots: Mapping[Subtree, bytes]) -> list[bytes]:
+        """The same, from the roots of `subtrees`."""
+        return [fold([roots[subtree] for subtree in _subtrees(span)]) for span in self.spans]
 
 
 def plan_inclusion(index: int, size: int) -> Plan:
@@ -72,11 +84,10 @@ def rebuild_head(size: int, hashes: Hashes) -> TreeHead:
     return TreeHead(size, tuple(plan_head(size).compute(hashes)))
 
 
-def merge_reads(plans: Iterable[Plan]) -> dict[int, list[range]]:
-    """What several plans read together, by tile level: ascending disjoint ranges, so one query per level does."""
-    wanted = {_entries(*subtree) for plan in plans for span in plan.spans for subtree in _subtrees(span)}
+def reads_of(subtrees: Iterable[Subtree]) -> dict[int, list[range]]:
+    """The entries under subtrees, by tile level: ascending disjoint ranges."""
     merged: dict[int, list[range]] = {}
-    for level, start, stop in sorted(wanted):
+    for level, start, stop in sorted({_entries(subtree) for subtree in subtrees}):
         ranges = merged.setdefault(level, [])
         if ranges and start <= ranges[-1].stop:
             ranges[-1] = range(ranges[-1].start, max(ranges[-1].stop, stop))
@@ -90,8 +101,8 @@ def _split(size: int) -> int:
     return 1 << ((size - 1).bit_length() - 1)
 
 
-def _subtrees(span: range) -> Iterator[tuple[int, int]]:
-    """(height, index) of the complete subtrees that make up a span, the largest first."""
+def _subtrees(span: range) -> Iterator[Subtree]:
+    """The complete subtrees that make up a span, the largest first."""
     start = span.start
     while start < span.stop:
         height = (span.stop - start).bit_length() - 1
@@ -99,14 +110,16 @@ def _subtrees(span: range) -> Iterator[tuple[int, int]]:
         start += 1 << height
 
 
-def _entries(height: int, index: int) -> tuple[int, int, int]:
+def _entries(subtree: Subtree) -> tuple[int, int, int]:
     """(tile level, start, stop) of the entries under a complete subtree."""
+    height, index = subtree
     level, above = divmod(height, TILE_HEIGHT)
     return level, index << above, (index + 1) << above
 
 
-def _subtree_root(height: int, index: int, hashes: Hashes) -> bytes:
-    level, start, stop = _entries(height, index)
+def subtree_root(subtree: Subtree, hashes: Hashes) -> bytes:
+    """From the entries that `reads_of` names. Raises ProofError when one is missing."""
+    level, start, stop = _entries(subtree)
     try:
         row = [hashes[level, entry] for entry in range(start, stop)]
     except KeyError as missing:
@@ -114,5 +127,5 @@ def _subtree_root(height: int, index: int, hashes: Hashes) -> bytes:
             f"the tile entry (level, index) {missing} was not read; read all that the plan names"
         ) from None
     while len(row) > 1:
-        row = [node_hash(left, right) for left, right in zip(row[::2], row[1::2], strict=True)]
+        row = [sha256(b"\x01" + left + right).digest() for left, right in zip(row[::2], row[1::2], strict=True)]
     return row[0]
