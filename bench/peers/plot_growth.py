@@ -27,7 +27,7 @@ def main(source: Path, folder: Path) -> None:
         memory.plot(sizes, [point[name] for point in points], marker="o", label=label)
     titles = ("events a second", "inclusion proof, ms", "bytes per event on disk", "peak memory, MB")
     for axes, title in zip((rates, proofs, bytes_, memory), titles, strict=True):
-        axes.set(title=title, xscale="log", xlabel="events in the log", ylim=(0, None))
+        axes.set(title=title, xscale="log", xlabel="events in the log", ylim=(0, 1.1 * axes.dataLim.y1))
         axes.legend()
     figure.savefig(folder / "growth.png", dpi=90)
 
