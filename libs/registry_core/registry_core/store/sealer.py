@@ -6,7 +6,7 @@ docs/decisions/0023.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
@@ -111,7 +111,7 @@ class Sealer:
                     self._head = None  # somebody else is sealing, or was
                 return await self._seal(connection) if state["locked"] else 0
         except BaseException:
-            self._head = None  # what the database kept of this pass is unknown
+            self._head, self._topics = None, Topics()  # what the database kept of this pass is unknown
             raise
 
     async def _seal(self, connection: Connection) -> int:
@@ -134,12 +134,14 @@ class Sealer:
 
     async def _number(self, connection: Connection) -> asyncpg.Record | None:
         """The next events, numbered; None if there are none."""
+        unknown = set[str]()
         while True:
             numbers = self._topics.numbers or await self._topics.load(connection)
             found = await connection.fetchrow(_NUMBER, BATCH, self._partitions, numbers)
             if found is None or not found["unknown_types"]:
                 return found
-            await self._topics.load(connection, found["unknown_types"])
+            unknown.update(found["unknown_types"])  # of this pass: `load` forgets those of earlier ones
+            await self._topics.load(connection, unknown)
 
 
 class Topics:
@@ -149,7 +151,7 @@ class Topics:
         self.numbers = ""
         """JSON object, number by event type; empty until loaded."""
 
-    async def load(self, connection: Connection, unknown: Sequence[str] = ()) -> str:
+    async def load(self, connection: Connection, unknown: Iterable[str] = ()) -> str:
         """Of all types that this build knows, and of these that it does not."""
         topics = {name: topic_of(name) for name in (*event_types(), *unknown)}
         rows = await connection.fetch("select * from log.add_topics($1)", sorted(set(topics.values())))
