@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from registry_core.events import event_types, topic_of
-from registry_core.proofs.merkle import HASH_SIZE, TILE_HEIGHT, TreeHead
+from registry_core.proofs.merkle import HASH_SIZE, TILE_HEIGHT, ProofError, TreeHead
 from registry_core.proofs.tiles import plan_head, rebuild_head
 from registry_core.store.connections import TRANSIENT, Connection, Pool
 from registry_core.store.tiles import read_entries
@@ -29,6 +29,10 @@ BUSY_POLL, IDLE_POLL = 0.005, 0.05
 WENT_BACK = (
     "if a backup was restored or a replica took over, recover what is missing (docs/backup.md); then start the ledger "
     "anew: it asks its witnesses before it seals"
+)
+DAMAGED = (
+    "keep everything as it is: `hallmark audit verify --live` says which events are gone; recover them "
+    "(docs/backup.md), and it goes on by itself"
 )
 LONGEST_REST = 0.02
 """Seconds. After a pass the sealer rests for as long as it took: many small passes would slow the writers down."""
@@ -79,8 +83,9 @@ class Sealer:
                 log.warning("sealing starts over", reason=repr(error))
                 sealed = 0
                 await asyncio.sleep(0.2)
-            except LogWentBackError as error:
-                log.critical("nothing is sealed", reason=str(error), fix=WENT_BACK)
+            except (LogWentBackError, ProofError) as error:
+                fix = WENT_BACK if isinstance(error, LogWentBackError) else DAMAGED
+                log.critical("nothing is sealed", reason=str(error), fix=fix)
                 sealed = 0
                 await asyncio.sleep(5)
             idle = 0 if sealed else idle + 1
