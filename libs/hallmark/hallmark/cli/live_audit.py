@@ -29,7 +29,7 @@ def newest_of(witness: str) -> str:
         note = _from_store(witness)
     else:
         folder = Path(witness.removeprefix("file://"))
-        newest = max(folder.glob("*.note"), default=None)  # names are sizes of twelve digits
+        newest = max(folder.glob(f"{'[0-9]' * 12}.note"), default=None)  # names are sizes
         note = newest.read_text(errors="replace") if newest else None
     if note is None:
         base.fail(f"{witness} holds no checkpoint", "see that it is the folder or address of HALLMARK_WITNESSES")
