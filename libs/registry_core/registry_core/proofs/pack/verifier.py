@@ -46,9 +46,9 @@ def verify_pack(
 ) -> Report:
     """Check every line of a pack and report all problems, up to MOST_PROBLEMS.
 
-    `trusted` are the vkeys of the log that the verifier knows from elsewhere; without any, those that the pack states
-    are used and the report says `first_use`. `held_checkpoint` is a signed checkpoint kept from earlier: a log export
-    has to contain that very tree, and without `trusted` everything has to be signed by the key that signed it.
+    `trusted` are the vkeys of the log that the verifier knows from elsewhere. `held_checkpoint` is a signed checkpoint
+    kept from earlier: a log export has to contain that very tree, and without `trusted` everything has to be signed by
+    the key that signed it. Without either the keys that the pack states are used, and the report says `first_use`.
     `progress` gets the bytes read since it was last called. More `processes` than one are worth their start for exports
     of a hundred megabytes or more. Each of `witnesses` has to have cosigned a checkpoint in it. Only reading `stream`
     may raise.
@@ -251,6 +251,7 @@ class _Verification:
             return None
         if self._first_use:  # a file may state any keys besides; the holder knows this one
             self._chain = KeyChain(origin, [verifier.vkey for verifier in signers if verifier.name == origin])
+            self._first_use = False
         return held
 
     def _parse_keys(self, vkeys: Sequence[str], line: int, what: str) -> list[str]:
