@@ -90,7 +90,7 @@ class _Verification:
         order = None if self._ended else self._order
         if run and order and run.first_line == self._due and order.run(run):
             self._line, self._due = self._line + len(lines), self._due + len(lines)
-            self._counts.update(event=len(lines), erased=run.erased)
+            self._counts["event"] += len(lines)
             self._hash.update(b"".join(lines))
             return
         for raw in lines:
