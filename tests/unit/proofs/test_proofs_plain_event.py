@@ -12,7 +12,7 @@ from zlib import crc32
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registry_core.proofs.erasures import PERSON_ERASED
+from registry_core.proofs.erasures import ERASABLE, PERSON_ERASED
 from registry_core.proofs.pack import reading, verify_pack
 from registry_core.proofs.pack.lines import EventItem, LineError, read_line, write_line
 from registry_core.proofs.plain_event import read_plain_event
@@ -131,7 +131,7 @@ def test_a_body_that_vanished_from_the_middle_of_a_run_is_a_problem_unless_an_er
         body = json.dumps({"bodies": [str(gone.id)]}).encode()
         digest = sha256(body).digest()
         events[erasure] = event_of(erasure, type=PERSON_ERASED, body=body, body_sha256=digest)
-    events[21] = replace(gone, body=None, _decoded=[])
+    events[21] = replace(gone, type=ERASABLE, body=None, _decoded=[])
     report = verify_pack(io.BytesIO(replace(log, events=tuple(events)).export()), [log.signer.vkey])
     said = [problem.message for problem in report.problems]
     assert said == ([] if erasure is not None else ["its body is gone, and no erasure in the log names it"])

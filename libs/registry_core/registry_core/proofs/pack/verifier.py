@@ -8,7 +8,7 @@ from typing import BinaryIO
 from registry_core.proofs.canonical import take
 from registry_core.proofs.cosignature import Vouching, WitnessKey
 from registry_core.proofs.dsse import verify
-from registry_core.proofs.erasures import ERASABLE, Erasures
+from registry_core.proofs.erasures import ERASABLE, NOT_ERASABLE, Erasures
 from registry_core.proofs.handover import KeyChain
 from registry_core.proofs.keys import key_id, public_from_base64
 from registry_core.proofs.note import Checkpoint, NoteError, Verifier, open_note
@@ -176,8 +176,8 @@ class _Verification:
             self._counts["erased"] += 1
         elif sha256(event.body).digest() != event.body_sha256:
             self._problem("its body does not have the hash that the log holds")
-        if event.body is None and event.type != ERASABLE and self._header and self._header.kind == "evidence":
-            self._problem("its body is gone, and events of its type cannot be erased")
+        if event.body is None and event.type != ERASABLE:
+            self._problem(NOT_ERASABLE)
         self._erasures.event(event, self._line)
         if self._order and event.log_index is not None:
             self._problems_of(self._order.event(item, event.log_index))
