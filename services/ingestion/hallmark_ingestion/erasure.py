@@ -140,4 +140,4 @@ async def _erased_before(caller: Caller, who: str) -> RecordedEvent:
     events = (await caller.platform.reader.read(person_stream(who)))[0] if is_pseudonym(who) else []
     if events:
         return events[0]
-    raise not_found("nobody of this name", "spell it as with `hallmark account create`; one erased is unknown, too")
+    raise not_found("a person of this name", "spell it as with `hallmark account create`; one erased is unknown, too")

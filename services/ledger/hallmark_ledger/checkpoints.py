@@ -8,9 +8,11 @@ from registry_core.events.governance import CheckpointKeyRotated
 from registry_core.http.caller import Caller, Written
 from registry_core.problems import Problem
 from registry_core.proofs.handover import sign_handover
+from registry_core.proofs.merkle import ProofError
 from registry_core.proofs.note import sign_checkpoint
 from registry_core.proofs.tiles import plan_head, rebuild_head
 from registry_core.store.connections import TRANSIENT, Connection, Pool
+from registry_core.store.sealer import DAMAGED
 from registry_core.store.tiles import read_entries
 from registry_core.telemetry import CHECKPOINTS, KEY_TROUBLE
 
@@ -56,6 +58,8 @@ class Checkpointer:
                 self._witnesses.wake()  # the answer to the commit may be all that was lost
             except Problem as error:
                 logger.critical("nothing is signed", reason=error.detail, fix=error.fix)
+            except ProofError as error:  # somebody took hashes out of the stored tree; whoever verifies needs an answer
+                logger.critical("nothing is signed", reason=str(error), fix=DAMAGED)
             await asyncio.sleep(self._seconds)
 
     async def sign(self) -> str | None:

@@ -11,8 +11,10 @@ from typing import Final
 
 import structlog
 from registry_core.problems import Problem
+from registry_core.proofs.merkle import ProofError
 from registry_core.service import Platform
 from registry_core.store.connections import TRANSIENT, Pool
+from registry_core.store.sealer import DAMAGED
 from registry_core.store.tiles import StoredTree
 from registry_core.telemetry import WITNESS_BEHIND, WITNESS_CONFLICT
 from registry_core.witnesses import (
@@ -98,6 +100,9 @@ class Delivery:
             if isinstance(error, WitnessAwayError):  # else it is the database that is away, and nobody was asked
                 self._passed_over()
             _tell_trouble(self._witness.url, error)
+        except ProofError as error:  # the stored tree lacks hashes: nothing can be compared, so nothing is agreed
+            url = self._witness.url
+            logger.critical("the log cannot be compared with a witness", witness=url, reason=str(error), fix=DAMAGED)
         else:
             self._agreed()
             return True

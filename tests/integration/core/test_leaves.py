@@ -10,8 +10,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from registry_core.proofs.envelope import leaf_bytes
 from registry_core.proofs.merkle import leaf_hash
+from registry_core.proofs.pack.lines import EventItem, read_line, write_line
 from registry_core.store.connections import Pool
-from registry_core.store.postgres import recorded
+from registry_core.store.model import MAX_BODY
+from registry_core.store.postgres import PostgresEventStore, recorded
 from registry_core.store.sealer import Sealer
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
@@ -58,3 +60,33 @@ async def test_a_time_that_no_leaf_can_tell_is_not_appended(pool: Pool, ledger_p
             time,
         )
     assert await Sealer(ledger_pool, 4).seal_once() == 0
+
+
+APPEND_ANYTHING = """
+    select log.append_batch('{s}', '{null}', '{1}', '{1}', array[$1::integer], array[gen_random_uuid()], array[$2],
+      array[$3::bytea], array[sha256($3::bytea)], array[$4], array[now()], array[gen_random_uuid()], null, array[$5])"""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (-1, "t", b"{}", "a", None),
+        (0, "t", bytes(MAX_BODY + 1), "a", None),
+        (0, "t" * 65535, b"{}", "a", None),
+        (0, "t", b"{}", "a" * 65535, None),
+        (0, "t", b"{}", "a", "p" * 65535),
+    ],
+    ids=["version", "body", "type", "actor", "traceparent"],
+)
+async def test_what_no_export_and_no_record_could_carry_is_not_appended(pool: Pool, arguments: tuple[Any, ...]) -> None:
+    """Through the services' own right to append: nobody could ever take it out of the log again."""
+    with pytest.raises(asyncpg.CheckViolationError, match="can_be_handed_on"):
+        await pool.execute(APPEND_ANYTHING, *arguments)
+    assert await pool.fetchval("select count(*) from log.events") == 0
+
+
+async def test_the_largest_that_is_appended_can_be_exported(pool: Pool, ledger_pool: Pool) -> None:
+    await pool.execute(APPEND_ANYTHING, 0, "t", bytes(MAX_BODY), "\x01" * 65534, None)
+    assert await Sealer(ledger_pool, 4).seal_once() == 1
+    [event] = await PostgresEventStore(pool).read_log(0, 2)
+    assert read_line(write_line(1, EventItem.of(event, None)))[0] == 1

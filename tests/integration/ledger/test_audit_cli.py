@@ -12,7 +12,9 @@ import asyncpg
 import pytest
 from conftest import Database
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hallmark import Client
 from hallmark.cli import app
+from hallmark.errors import HallmarkError
 from registry_core.events.versions import VersionAdded
 from registry_core.service import Platform
 from registry_core.settings import Settings
@@ -74,6 +76,24 @@ async def test_the_live_log_verifies_and_an_altered_event_is_named(auditor: Audi
     await owner.close()
     report = await auditor("verify", "--live", code=1)
     assert [finding["first"] for finding in report["findings"]] == [index]
+
+
+async def test_a_server_that_shows_no_checkpoint_is_held_against_the_one_kept(
+    auditor: Auditor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs it may have dropped them all."""
+    await auditor.append()
+    held = tmp_path / "held.note"
+    held.write_text((await auditor("checkpoint"))["checkpoint"])
+
+    def dropped(_: Client) -> str:
+        raise HallmarkError("Not found", "a checkpoint is not known", status=404)
+
+    monkeypatch.setattr(Client, "checkpoint", dropped)
+    monkeypatch.setattr(Client, "checkpoints", lambda *_: [])
+    assert (await auditor("verify", "--live", "--held", str(held)))["ok"]
+    report = await auditor("verify", "--live", code=1)
+    assert report["findings"][0]["message"] == "no signed checkpoint covers anything: nothing can be verified"
 
 
 async def test_after_a_rotation_the_old_key_still_leads_to_the_log(auditor: Auditor, tmp_path: Path) -> None:

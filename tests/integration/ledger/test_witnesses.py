@@ -201,6 +201,19 @@ async def test_a_checkpoint_in_an_object_store_is_never_replaced(ledger: Ledger,
     assert path.read_text() == forged
 
 
+async def test_another_file_beside_the_checkpoints_is_not_taken_for_the_newest(ledger: Ledger, tmp_path: Path) -> None:
+    """Its name sorts behind all sizes: the witness would vouch for no more than that file from then on."""
+    witness = open_witness((tmp_path / "kept").as_uri(), Settings())
+    await ledger.append(2)
+    old = await ledger.sign()
+    assert await Delivery(ledger.platform, witness).deliver()
+    (tmp_path / "kept" / "held.note").write_text(old)
+    await ledger.append(2)
+    new = await ledger.sign()
+    assert await Delivery(ledger.platform, open_witness((tmp_path / "kept").as_uri(), Settings())).deliver()
+    assert await witness.newest() == new
+
+
 async def test_object_lock_keeps_a_checkpoint_from_its_own_account(ledger: Ledger, s3: str, tmp_path: Path) -> None:
     settings = Settings(objects_endpoint=s3, objects_access_key="test", objects_secret_key=SecretStr("test-secret"))
     witness = open_witness(f"s3://witness/{tmp_path.name}", settings)

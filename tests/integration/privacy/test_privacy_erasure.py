@@ -292,6 +292,31 @@ async def test_even_the_owner_can_do_no_more_than_what_an_erasure_named(
         await installation.owner.execute(statement)
 
 
+async def test_an_erasure_that_cannot_be_read_names_nothing_and_stops_neither_migration_nor_another(
+    installation: Any, name: str
+) -> None:
+    """Any service can append one, and nobody could take it out of the log again."""
+    await given_plain(installation.platform, "old-1", name)
+    await given_plain(installation.platform, "old-2", "Somebody Else")
+    await identify_accounts(installation.platform)
+    other = "select event_id::text from log.events where stream_id = 'account:old-2' and version = 0"
+    event_id = (await installation.owner.fetchval(other)).encode()
+    for body in (
+        b"\xff", b"", b"{", b"[" * 100_000, b"[]", b"null", b'{"bodies":1}', b'{"bodies":null}',
+        b'{"bodies":"%b"}' % event_id, b'{"bodies":["%b",3]}' % event_id, b'{"bodies":["%b",null,"x"]}' % event_id,
+    ):  # fmt: skip
+        await installation.platform.pool.execute(
+            """select log.append_batch('{person:p-0}', '{null}', '{1}', '{1}', '{0}', array[gen_random_uuid()],
+                 '{io.hallmark.privacy.person-erased.v1}', array[$1::bytea], array[sha256($1::bytea)], '{a}',
+                 array[now()], array[gen_random_uuid()], null, null)""",
+            body,
+        )
+    assert await installation.owner.fetchval("select log.erase_bodies()") == 0, "what a migration does"
+    await installation.erase(name)
+    assert await scrub(installation.owner) == 1
+    assert verified(await installation.export()).erased == 1
+
+
 async def test_the_services_cannot_erase_a_body_nor_claim_another_key(installation: Any, name: str) -> None:
     await given_plain(installation.platform, "old-1", name)
     await identify_accounts(installation.platform)

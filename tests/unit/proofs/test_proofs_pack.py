@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from registry_core.proofs.dsse import sign
 from registry_core.proofs.envelope import leaf_bytes
+from registry_core.proofs.erasures import ERASABLE, NOT_ERASABLE
 from registry_core.proofs.merkle import leaf_hash
 from registry_core.proofs.merkle import root as merkle_root
 from registry_core.proofs.note import Signer, sign_checkpoint
@@ -282,7 +283,8 @@ def test_without_a_trusted_key_the_key_of_the_held_checkpoint_has_to_sign_the_re
     assert check(stream.getvalue()).first_use
     report = check(stream.getvalue(), held_checkpoint=log.checkpoint(7))
     assert [problem.what for problem in report.problems] == ["checkpoint", "end"]
-    assert check(log.export(), held_checkpoint=log.checkpoint(6)).ok
+    report = check(log.export(), held_checkpoint=log.checkpoint(6))
+    assert (report.ok, report.first_use) == (True, False)
 
 
 def test_a_malformed_trusted_key_is_a_problem_of_its_own(packs: dict[str, bytes]):
@@ -297,7 +299,7 @@ def naming(*named: object, event_type: str = "io.hallmark.privacy.person-erased.
 
 
 def test_an_erased_body_that_an_erasure_names_verifies_and_is_counted(log: Any):
-    erased = sealed_again(log, body=None)
+    erased = sealed_again(log, body=None, type=ERASABLE)
     named = [event.id for event in erased.events if event.body is None]
     last = replace(erased.events[-1], **naming(*named), _decoded=[])
     report = check(replace(erased, events=(*erased.events[:-1], last)).export(), trusted=[log.signer.vkey])
@@ -308,14 +310,22 @@ def test_an_erased_body_that_an_erasure_names_verifies_and_is_counted(log: Any):
 
 @pytest.mark.parametrize("changes", [{}, naming("nonsense"), naming(UUID(int=99))])
 def test_a_body_that_vanished_is_a_problem(log: Any, changes: dict[str, Any]):
-    gone = sealed_again(log, body=None)
+    gone = sealed_again(log, body=None, type=ERASABLE)
     last = replace(gone.events[-1], **changes, _decoded=[])
     report = check(replace(gone, events=(*gone.events[:-1], last)).export(), trusted=[log.signer.vkey])
     assert [problem.message for problem in report.problems] == ["its body is gone, and no erasure in the log names it"]
 
 
+def test_what_no_erasure_may_name_is_a_problem_though_one_names_it(log: Any):
+    """The services can append an erasure of anything, and the owner then make it vanish."""
+    gone = replace(log, events=tuple(replace(e, body=None, _decoded=[]) if e.log_index == 5 else e for e in log.events))
+    last = replace(gone.events[-1], **naming(gone.events[5].id), _decoded=[])
+    report = check(replace(gone, events=(*gone.events[:-1], last)).export(), trusted=[log.signer.vkey])
+    assert [problem.message for problem in report.problems] == [NOT_ERASABLE]
+
+
 def test_an_event_of_another_type_erases_nothing(log: Any):
-    gone = sealed_again(log, body=None)
+    gone = sealed_again(log, body=None, type=ERASABLE)
     named = [event.id for event in gone.events if event.body is None]
     last = replace(gone.events[-1], **naming(*named, event_type="io.hallmark.other.v1"), _decoded=[])
     assert not check(replace(gone, events=(*gone.events[:-1], last)).export()).ok

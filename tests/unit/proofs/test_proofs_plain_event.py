@@ -1,14 +1,18 @@
 """The fast way through an export: what it accepts, reading in full accepts alike, and reports do not change."""
 
 import io
+import json
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from registry_core.proofs.erasures import ERASABLE, PERSON_ERASED
 from registry_core.proofs.pack import reading, verify_pack
 from registry_core.proofs.pack.lines import EventItem, LineError, read_line, write_line
 from registry_core.proofs.plain_event import read_plain_event
@@ -114,6 +118,24 @@ def test_a_report_is_the_same_line_by_line(
             slow.setattr(reading, "read_run", lambda *_: None)
             assert fast == verify_pack(io.BytesIO(changed), [log.signer.vkey], note)
         assert fast.ok == (changed == pack)
+
+
+@pytest.mark.parametrize("erasure", [None, 3, 40])
+def test_a_body_that_vanished_from_the_middle_of_a_run_is_a_problem_unless_an_erasure_in_another_names_it(
+    make_log: Callable[..., Any], event_of: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, erasure: int | None
+) -> None:
+    monkeypatch.setattr(reading, "_TOGETHER", 4)
+    log = make_log(60)
+    events, gone = list(log.events), log.events[21]
+    if erasure is not None:
+        body = json.dumps({"bodies": [str(gone.id)]}).encode()
+        digest = sha256(body).digest()
+        events[erasure] = event_of(erasure, type=PERSON_ERASED, body=body, body_sha256=digest)
+    events[21] = replace(gone, type=ERASABLE, body=None, _decoded=[])
+    report = verify_pack(io.BytesIO(replace(log, events=tuple(events)).export()), [log.signer.vkey])
+    said = [problem.message for problem in report.problems]
+    assert said == ([] if erasure is not None else ["its body is gone, and no erasure in the log names it"])
+    assert report.erased == 1
 
 
 def test_other_processes_read_ahead_in_order(make_log: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:

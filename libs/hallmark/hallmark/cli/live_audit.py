@@ -16,6 +16,7 @@ from registry_core.proofs.note import NoteError, Verifier, open_note, parse_chec
 
 from hallmark import Client
 from hallmark.cli import base, output
+from hallmark.errors import HallmarkError
 
 _SECONDS: Final = 30.0
 
@@ -29,7 +30,7 @@ def newest_of(witness: str) -> str:
         note = _from_store(witness)
     else:
         folder = Path(witness.removeprefix("file://"))
-        newest = max(folder.glob("*.note"), default=None)  # names are sizes of twelve digits
+        newest = max(folder.glob(f"{'[0-9]' * 12}.note"), default=None)  # names are sizes
         note = newest.read_text(errors="replace") if newest else None
     if note is None:
         base.fail(f"{witness} holds no checkpoint", "see that it is the folder or address of HALLMARK_WITNESSES")
@@ -82,7 +83,7 @@ def verify(
         report = _read(hallmark, chain, held, witnesses) if whole else _extends(hallmark, chain, held or "")
     if keep and report.ok and report.newest:
         keep.write_text(report.newest)
-    output.show({"ok": report.ok, **asdict(report)}, lambda: _told(report, first_use=not trusted))
+    output.show({"ok": report.ok, **asdict(report)}, lambda: _told(report, first_use=not trusted and held is None))
     raise typer.Exit(0 if report.ok else base.REFUSED)
 
 
@@ -108,11 +109,22 @@ def _signers(stated: dict[str, object], held: str | None) -> list[str]:
 
 
 def _read(hallmark: Client, chain: KeyChain, held: str | None, witnesses: Sequence[WitnessKey]) -> LiveReport:
-    size = parse_checkpoint(hallmark.checkpoint().rpartition("\n\n")[0] + "\n").size
-    with output.progress("verifying", size, events=True) as count:
+    with output.progress("verifying", _signed_size(hallmark), events=True) as count:
         return verify_live(
             hallmark.log_entries, hallmark.checkpoints, chain, [held] if held else [], count, witnesses=witnesses
         )
+
+
+def _signed_size(hallmark: Client) -> int:
+    """For progress alone; 0 where the server has no checkpoint or shows none that can be read: verifying tells so."""
+    try:
+        return parse_checkpoint(hallmark.checkpoint().rpartition("\n\n")[0] + "\n").size
+    except NoteError:
+        return 0
+    except HallmarkError as error:
+        if error.status != httpx.codes.NOT_FOUND:
+            raise
+        return 0
 
 
 def _extends(hallmark: Client, chain: KeyChain, note: str) -> LiveReport:

@@ -10,6 +10,7 @@ from registry_core.events.base import RecordedEvent
 PERSON_ERASED: Final = "io.hallmark.privacy.person-erased.v1"
 ERASABLE: Final = "io.hallmark.identity.account-created.v1"
 """The one type whose bodies an erasure may name: its later version seals what it says of a person."""
+NOT_ERASABLE: Final = "its body is gone, and events of its type cannot be erased"
 
 
 class Erasures:
@@ -21,12 +22,13 @@ class Erasures:
 
     def event(self, event: RecordedEvent, line: int) -> None:
         if event.body is None:
-            self._gone[event.id] = (line, event.log_index)
+            if event.type == ERASABLE:
+                self._gone[event.id] = (line, event.log_index)
         elif event.type == PERSON_ERASED:
             self._named.update(_named(event.body))
 
     def unnamed(self) -> Iterator[tuple[int, str]]:
-        """Line and name of every event whose body is gone though no erasure names it."""
+        """Line and name of every event of that type whose body is gone though no erasure names it."""
         for made, (line, index) in self._gone.items():
             if made not in self._named:
                 yield line, f"event {made} at log index {index}"

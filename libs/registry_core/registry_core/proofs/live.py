@@ -13,7 +13,7 @@ from typing import Any
 from registry_core.proofs.canonical import from_base64
 from registry_core.proofs.cosignature import Cosigned, Vouching, WitnessKey
 from registry_core.proofs.envelope import from_record, leaf_bytes
-from registry_core.proofs.erasures import Erasures
+from registry_core.proofs.erasures import ERASABLE, NOT_ERASABLE, Erasures
 from registry_core.proofs.handover import KeyChain
 from registry_core.proofs.merkle import TreeHead, leaf_hash
 from registry_core.proofs.note import Checkpoint, NoteError
@@ -172,6 +172,8 @@ class _Reading:
         self._erasures.event(event, index)
         if event.body is None:
             self.report.erased += 1
+            if event.type != ERASABLE:
+                self._find(index, index, str(event.id), NOT_ERASABLE)
         elif sha256(event.body).digest() != event.body_sha256:
             self._find(index, index, str(event.id), "its body was altered: it does not have the hash that was sealed")
         if actual != leaf or event.log_index != index:

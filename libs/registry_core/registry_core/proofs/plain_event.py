@@ -28,6 +28,7 @@ _TAIL = re.compile(
     + rb"\})\}\n"
 )  # fmt: skip
 _BODY = b',"body":"'
+_ERASES = b'"type":"io.hallmark.privacy.person-erased.v1"'
 _CRC_END = len(b'{"crc":"00000000",')
 
 PlainEvent = tuple[int, int, bytes | None, bytes, bytes]
@@ -41,12 +42,14 @@ class Run:
     first_line: int
     first_index: int
     leaf_hashes: list[bytes]
-    erased: int
 
 
 def read_run(lines: Sequence[bytes], first_line: int) -> Run | None:
-    """Lines from number `first_line` on, if each is in the usual form and in its place; else None. At least one."""
-    leaf_hashes, erased, first_index = list[bytes](), 0, -1
+    """Lines from number `first_line` on, if each is in the usual form and in its place; else None. At least one.
+
+    None, too, where a body is gone or an erasure is among them: these have to be held against each other (erasures.py).
+    """
+    leaf_hashes, first_index = list[bytes](), -1
     for number, raw in enumerate(lines, first_line):
         event = read_plain_event(raw)
         if event is None:
@@ -56,12 +59,10 @@ def read_run(lines: Sequence[bytes], first_line: int) -> Run | None:
             first_index = index
         if line != number or index != first_index + len(leaf_hashes):
             return None
-        if body is None:
-            erased += 1
-        elif sha256(body).digest() != body_sha256:
+        if body is None or _ERASES in raw or sha256(body).digest() != body_sha256:
             return None
         leaf_hashes.append(sha256(b"\x00" + leaf).digest())  # merkle.leaf_hash
-    return Run(first_line, first_index, leaf_hashes, erased)
+    return Run(first_line, first_index, leaf_hashes)
 
 
 def read_plain_event(raw: bytes) -> PlainEvent | None:

@@ -6,7 +6,7 @@ docs/decisions/0023.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic
@@ -15,7 +15,7 @@ import asyncpg
 import structlog
 
 from registry_core.events import event_types, topic_of
-from registry_core.proofs.merkle import HASH_SIZE, TILE_HEIGHT, TreeHead
+from registry_core.proofs.merkle import HASH_SIZE, TILE_HEIGHT, ProofError, TreeHead
 from registry_core.proofs.tiles import plan_head, rebuild_head
 from registry_core.store.connections import TRANSIENT, Connection, Pool
 from registry_core.store.tiles import read_entries
@@ -29,6 +29,10 @@ BUSY_POLL, IDLE_POLL = 0.005, 0.05
 WENT_BACK = (
     "if a backup was restored or a replica took over, recover what is missing (docs/backup.md); then start the ledger "
     "anew: it asks its witnesses before it seals"
+)
+DAMAGED = (
+    "keep everything as it is: `hallmark audit verify --live` says which events are gone; recover them "
+    "(docs/backup.md), and it goes on by itself"
 )
 LONGEST_REST = 0.02
 """Seconds. After a pass the sealer rests for as long as it took: many small passes would slow the writers down."""
@@ -79,8 +83,9 @@ class Sealer:
                 log.warning("sealing starts over", reason=repr(error))
                 sealed = 0
                 await asyncio.sleep(0.2)
-            except LogWentBackError as error:
-                log.critical("nothing is sealed", reason=str(error), fix=WENT_BACK)
+            except (LogWentBackError, ProofError) as error:
+                fix = WENT_BACK if isinstance(error, LogWentBackError) else DAMAGED
+                log.critical("nothing is sealed", reason=str(error), fix=fix)
                 sealed = 0
                 await asyncio.sleep(5)
             idle = 0 if sealed else idle + 1
@@ -111,7 +116,7 @@ class Sealer:
                     self._head = None  # somebody else is sealing, or was
                 return await self._seal(connection) if state["locked"] else 0
         except BaseException:
-            self._head = None  # what the database kept of this pass is unknown
+            self._head, self._topics = None, Topics()  # what the database kept of this pass is unknown
             raise
 
     async def _seal(self, connection: Connection) -> int:
@@ -134,12 +139,14 @@ class Sealer:
 
     async def _number(self, connection: Connection) -> asyncpg.Record | None:
         """The next events, numbered; None if there are none."""
+        unknown = set[str]()
         while True:
             numbers = self._topics.numbers or await self._topics.load(connection)
             found = await connection.fetchrow(_NUMBER, BATCH, self._partitions, numbers)
             if found is None or not found["unknown_types"]:
                 return found
-            await self._topics.load(connection, found["unknown_types"])
+            unknown.update(found["unknown_types"])  # of this pass: `load` forgets those of earlier ones
+            await self._topics.load(connection, unknown)
 
 
 class Topics:
@@ -149,7 +156,7 @@ class Topics:
         self.numbers = ""
         """JSON object, number by event type; empty until loaded."""
 
-    async def load(self, connection: Connection, unknown: Sequence[str] = ()) -> str:
+    async def load(self, connection: Connection, unknown: Iterable[str] = ()) -> str:
         """Of all types that this build knows, and of these that it does not."""
         topics = {name: topic_of(name) for name in (*event_types(), *unknown)}
         rows = await connection.fetch("select * from log.add_topics($1)", sorted(set(topics.values())))

@@ -5,6 +5,7 @@ its owner included, removes one before its time; S3 asks for a checksum with suc
 `latest` is a copy of the newest for readers; it proves nothing.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from registry_core.settings import Settings
 from registry_core.witnesses.base import LogView, WitnessAwayError, compare, stated
 
 LATEST: Final = "latest"
+_NAME: Final = re.compile(r"[0-9]{12}\.note")
 _AWAY: Final = (BaseError, OSError)
 
 
@@ -65,10 +67,13 @@ class ObjectWitness:
             raise WitnessAwayError(f"{self.url}: {_reason(error)}") from error
 
     async def _largest(self) -> str | None:
-        """The largest name beyond those seen; names have one length, so their order is that of the sizes."""
+        """The largest name beyond those seen; names have one length, so their order is that of the sizes.
+
+        Other files in the folder, say a checkpoint that an auditor kept, count for nothing.
+        """
         names = [self._seen] if self._seen else []
         async for page in obstore.list(self._store, offset=self._seen or None):
-            names += [meta["path"] for meta in page if meta["path"].endswith(".note")]
+            names += [meta["path"] for meta in page if _NAME.fullmatch(meta["path"])]
         return max(names, default=None)
 
     async def _get(self, name: str) -> str:

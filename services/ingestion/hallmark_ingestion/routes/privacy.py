@@ -38,7 +38,8 @@ async def show(data: OfPerson, caller: Caller) -> dict[str, Any]:
     await identify_accounts(platform)
     person = await platform.vault.find(platform.pool, "p", data.person)
     if person is None:
-        raise not_found("nobody of this name", "spell it as with `hallmark account create`; one erased is unknown, too")
+        fix = "spell it as with `hallmark account create`; one erased is unknown, too"
+        raise not_found("a person of this name", fix)
     names = await platform.vault.accounts(platform.pool, person)
     streams = await platform.reader.read(*[account_stream(name) for name in names])
     accounts = [await _account(platform, events) for events in streams if fold(Account(), events).person == person]

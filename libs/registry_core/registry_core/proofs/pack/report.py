@@ -48,7 +48,7 @@ class Report:
     signed_by: tuple[str, ...]
     """The vkeys whose signatures on the whole file hold."""
     first_use: bool
-    """No trusted key was given, so the pack's own statement of its key was taken."""
+    """Neither a trusted key nor a held checkpoint was given, so the pack's own statement of its key was taken."""
     problems: tuple[Problem, ...]
     remarks: tuple[str, ...]
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 from registry_core.proofs.canonical import take
 from registry_core.proofs.cosignature import Vouching, WitnessKey
 from registry_core.proofs.dsse import verify
-from registry_core.proofs.erasures import ERASABLE, Erasures
+from registry_core.proofs.erasures import ERASABLE, NOT_ERASABLE, Erasures
 from registry_core.proofs.handover import KeyChain
 from registry_core.proofs.keys import key_id, public_from_base64
 from registry_core.proofs.note import Checkpoint, NoteError, Verifier, open_note
@@ -46,9 +46,9 @@ def verify_pack(
 ) -> Report:
     """Check every line of a pack and report all problems, up to MOST_PROBLEMS.
 
-    `trusted` are the vkeys of the log that the verifier knows from elsewhere; without any, those that the pack states
-    are used and the report says `first_use`. `held_checkpoint` is a signed checkpoint kept from earlier: a log export
-    has to contain that very tree, and without `trusted` everything has to be signed by the key that signed it.
+    `trusted` are the vkeys of the log that the verifier knows from elsewhere. `held_checkpoint` is a signed checkpoint
+    kept from earlier: a log export has to contain that very tree, and without `trusted` everything has to be signed by
+    the key that signed it. Without either the keys that the pack states are used, and the report says `first_use`.
     `progress` gets the bytes read since it was last called. More `processes` than one are worth their start for exports
     of a hundred megabytes or more. Each of `witnesses` has to have cosigned a checkpoint in it. Only reading `stream`
     may raise.
@@ -90,7 +90,7 @@ class _Verification:
         order = None if self._ended else self._order
         if run and order and run.first_line == self._due and order.run(run):
             self._line, self._due = self._line + len(lines), self._due + len(lines)
-            self._counts.update(event=len(lines), erased=run.erased)
+            self._counts["event"] += len(lines)
             self._hash.update(b"".join(lines))
             return
         for raw in lines:
@@ -176,8 +176,8 @@ class _Verification:
             self._counts["erased"] += 1
         elif sha256(event.body).digest() != event.body_sha256:
             self._problem("its body does not have the hash that the log holds")
-        if event.body is None and event.type != ERASABLE and self._header and self._header.kind == "evidence":
-            self._problem("its body is gone, and events of its type cannot be erased")
+        if event.body is None and event.type != ERASABLE:
+            self._problem(NOT_ERASABLE)
         self._erasures.event(event, self._line)
         if self._order and event.log_index is not None:
             self._problems_of(self._order.event(item, event.log_index))
@@ -251,6 +251,7 @@ class _Verification:
             return None
         if self._first_use:  # a file may state any keys besides; the holder knows this one
             self._chain = KeyChain(origin, [verifier.vkey for verifier in signers if verifier.name == origin])
+            self._first_use = False
         return held
 
     def _parse_keys(self, vkeys: Sequence[str], line: int, what: str) -> list[str]:

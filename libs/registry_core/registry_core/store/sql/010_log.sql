@@ -34,6 +34,14 @@ begin
     alter table log.events add constraint occurred_in_four_digits
       check (occurred_at >= '0001-01-01T00:00:00Z' and occurred_at < '10000-01-01T00:00:00Z') not valid;
   end if;
+  -- A place that no verifier reads, an event larger than a line of an export or a record on Kafka takes: once it is in
+  -- the log it would stay, and stop them for good. MAX_BODY in registry_core/store/model.py is the body's limit.
+  if not exists (select from pg_constraint where conname = 'can_be_handed_on' and conrelid = 'log.events'::regclass) then
+    alter table log.events add constraint can_be_handed_on check (
+      version >= 0 and octet_length(body) <= 262144
+      and octet_length(stream_id) + octet_length(type) + octet_length(actor) + coalesce(octet_length(traceparent), 0) <= 65536
+    ) not valid;
+  end if;
 end $$;
 create index if not exists events_by_xid on log.events (xid, position);
 create index if not exists events_by_correlation on log.events (correlation_id);
