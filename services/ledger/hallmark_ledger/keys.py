@@ -3,12 +3,15 @@
 A key that is missing, unreadable or another one than the log's is never replaced silently: two keys would be two logs
 to whoever verifies. Nothing is signed until the right file is back; sealing and everything else goes on.
 
+Every service can append to the stream of the rotations. So one counts only if the key in force signed it, beginning
+with the key that signed the first checkpoint, which the ledger alone can store.
+
 A log that lost events can only go on as another log (docs/backup.md), under another origin and with another key. That
 begins when both were changed on purpose: the origin in the settings, and the old key's file moved out of the folder.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +19,7 @@ from registry_core.events import RecordedEvent
 from registry_core.events.governance import CheckpointKeyRotated
 from registry_core.handlers import fold
 from registry_core.problems import Problem
+from registry_core.proofs.handover import Handover, open_handover
 from registry_core.proofs.keys import KeyFileError, generate_key, load_key, load_or_generate_key
 from registry_core.proofs.note import NoteError, Signer, Verifier, open_checkpoint
 from registry_core.store.connections import Connection, Pool
@@ -51,7 +55,10 @@ class Rotations:
     events: tuple[CheckpointKeyRotated, ...] = ()
 
     def evolve(self, event: RecordedEvent) -> "Rotations":
-        more = (event.data,) if isinstance(event.data, CheckpointKeyRotated) else ()
+        try:
+            more = (event.data,) if isinstance(event.data, CheckpointKeyRotated) else ()
+        except ValueError:  # bytes that are no such event
+            more = ()
         return Rotations(event.version, (*self.events, *more))
 
 
@@ -89,12 +96,12 @@ class KeyFolder:
 
     async def open(self, connection: Connection | Pool) -> Keys:
         """The keys in force. Makes the first one of a log that was never signed. Raises KeyTroubleError."""
-        rotations = await read_rotations(connection, self.origin)
+        found = await asyncio.to_thread(self._load)
+        rotations = await self._rotations(connection, [signer.vkey for signer in found])
         newest = await log.latest_checkpoint(connection, self.origin)
         if not rotations and newest is None:
             await self._refuse_another_logs_key(connection)
             return Keys((await asyncio.to_thread(self._first),), ())
-        found = await asyncio.to_thread(self._load)
         signed = [signer for signer in found if newest and _signed(newest.note, signer)]
         current = [signer for signer in found if signer.vkey == rotations[-1].vkey] if rotations else signed
         if not current:
@@ -102,6 +109,13 @@ class KeyFolder:
         old = [signer for signer in signed if signer.vkey != current[0].vkey]
         due = bool(rotations) and current[0] not in signed  # the first checkpoint of a new key carries both signatures
         return Keys((current[0], *(old if due else ())), rotations)
+
+    async def _rotations(self, connection: Connection | Pool, own: Sequence[str]) -> tuple[CheckpointKeyRotated, ...]:
+        stated = fold(Rotations(), (await read_streams(connection, [STREAM]))[STREAM]).events
+        first = await log.checkpoints_over(connection, self.origin, -1, 1) if stated else []
+        for checkpoint in first:
+            own = [r.previous for r in stated if _signed_by(checkpoint.note, r.previous, self.origin)]
+        return those_that_hold(stated, self.origin, begun_by=own)
 
     async def _refuse_another_logs_key(self, connection: Connection | Pool) -> None:
         """So that nobody renames a log by a setting alone."""
@@ -145,15 +159,37 @@ class KeyFolder:
         )
 
 
-async def read_rotations(connection: Connection | Pool, origin: str) -> tuple[CheckpointKeyRotated, ...]:
-    """All of the log of this name, the oldest first."""
-    events = fold(Rotations(), (await read_streams(connection, [STREAM]))[STREAM]).events
-    return tuple(event for event in events if event.origin == origin)
+def those_that_hold(
+    stated: Iterable[CheckpointKeyRotated], origin: str, begun_by: Collection[str]
+) -> tuple[CheckpointKeyRotated, ...]:
+    """The rotations of the log of this name, the oldest first: each signed by the key in force and by the new one.
+
+    `begun_by`: vkeys, any of which may be the log's first. What does not hold is passed over: it stays in the log.
+    """
+    held = list[CheckpointKeyRotated]()
+    for rotation in stated:
+        before = [held[-1].vkey] if held else begun_by
+        if rotation.origin == origin and rotation.previous in before and _is_signed(rotation):
+            held.append(rotation)
+    return tuple(held)
+
+
+def _is_signed(rotation: CheckpointKeyRotated) -> bool:
+    """Whether its handover holds, and says what the event says."""
+    try:
+        stated = open_handover(rotation.handover, rotation.origin)
+    except NoteError:
+        return False
+    return stated == Handover(rotation.origin, rotation.previous, rotation.vkey, rotation.size)
 
 
 def _signed(note: str, signer: Signer) -> bool:
+    return _signed_by(note, signer.vkey, signer.name)
+
+
+def _signed_by(note: str, vkey: str, origin: str) -> bool:
     try:
-        open_checkpoint(note, [Verifier(signer.vkey)], signer.name)
+        open_checkpoint(note, [Verifier(vkey)], origin)
     except NoteError:
         return False
     return True

@@ -15,7 +15,7 @@ async def append_types(pool: Pool, *types: str) -> None:
     for event_type in types:
         await pool.execute(
             """select log.append_batch('{s}', '{null}', '{1}', '{1}', '{0}', array[gen_random_uuid()], array[$1],
-                 '{"{}"}', array[sha256('{}')], '{a}', array[now()], array[gen_random_uuid()], null, null)""",
+                 '{"{}"}', '{a}', array[now()], array[gen_random_uuid()], null, null)""",
             event_type,
         )
 

@@ -8,12 +8,15 @@ import asyncpg
 import pytest
 from hallmark_ledger.keys import KeyFolder, KeyTroubleError
 from integration.ledger.conftest import Ledger, checkpointer_of
-from registry_core.proofs.handover import KeyChain
+from registry_core.events import Event
+from registry_core.events.governance import CheckpointKeyRotated
+from registry_core.proofs.handover import KeyChain, sign_handover
 from registry_core.proofs.keys import generate_key, load_key
 from registry_core.proofs.merkle import EMPTY_ROOT
 from registry_core.proofs.note import NoteError, Signer, Verifier, open_checkpoint, open_note, sign_checkpoint
 from registry_core.proofs.pack import verify_pack
-from support import token_of
+from registry_core.store import ANY, Append
+from support import new, token_of
 
 ORIGIN = "log.example/test"
 
@@ -157,3 +160,47 @@ async def test_two_ledgers_that_start_at_once_with_keys_of_their_own_do_not_fork
     notes = [row["note"] for row in await owner.fetch("select note from log.checkpoints order by size")]
     assert len({note.rsplit("— ", 1)[1][: len(ORIGIN) + 6] for note in notes}) == 1
     assert len(notes) == 2
+
+
+async def _append_to_the_keys(ledger: Ledger, *events: Event) -> None:
+    await ledger.platform.store.append(Append("log:keys", [new(event) for event in events], ANY))
+    await ledger.seal()
+
+
+def _forged(origin: str, previous: str, size: int, old: Signer, young: Signer) -> list[CheckpointKeyRotated]:
+    """Rotations that a service may append, and that no key of the log signed."""
+    handover = sign_handover(origin, size, old, young)
+    stated = CheckpointKeyRotated(origin=origin, previous=previous, vkey=young.vkey, size=size, handover=handover)
+    changes = [{}, {"handover": "forged\n"}, {"previous": old.vkey}, {"vkey": previous}, {"size": 0}, {"vkey": "none"}]
+    return [stated.model_copy(update=change) for change in changes]
+
+
+@pytest.mark.parametrize("signed_before", [True, False])
+async def test_a_rotation_that_no_key_of_the_log_signed_changes_nothing(
+    ledger: Ledger, tmp_path: Path, signed_before: bool
+) -> None:
+    """Every service can append to the stream, and nobody can take it out again."""
+    await ledger.append(5)
+    if signed_before:
+        await ledger.sign()
+    known = await ledger.get("/v1/log/key")
+    mallory = [Signer(ORIGIN, generate_key(tmp_path / f"{n}.pem")) for n in range(2)]
+    await _append_to_the_keys(ledger, *_forged(ORIGIN, known["vkey"], 5, *mallory))
+    await ledger.platform.pool.execute(
+        """select log.append_batch('{log:keys}', '{null}', '{1}', '{1}', '{0}', array[gen_random_uuid()],
+             '{io.hallmark.log.key-rotated.v1}', array['\\xff'::bytea], '{mallory}', array[now()],
+             array[gen_random_uuid()], null, null)"""
+    )
+    await ledger.append(1)
+    assert await ledger.get("/v1/log/key") == known
+    assert open_checkpoint(await ledger.sign(), [Verifier(known["vkey"])], ORIGIN)
+    assert (await ledger.audit(trusted=known["vkey"])).ok
+    young = await rotate(ledger)
+    await _append_to_the_keys(
+        ledger, *_forged(ORIGIN, young, 5, *mallory), *_forged(ORIGIN, known["vkey"], 5, *mallory)
+    )
+    await ledger.append(1)
+    assert (await ledger.get("/v1/log/key"))["vkey"] == young
+    assert open_checkpoint(await ledger.sign(), [Verifier(young)], ORIGIN)
+    export = await ledger.http.get("/v1/audit/export")
+    assert verify_pack(io.BytesIO(export.content), [known["vkey"]]).ok

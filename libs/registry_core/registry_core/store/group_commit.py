@@ -17,6 +17,8 @@ LANES, CROWD = 2, 256
 """A flush takes so many events; when as many still wait, a second connection flushes beside it."""
 PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 """Seconds between the attempts of one append."""
+_UNFIT = (asyncpg.DataError, asyncpg.CheckViolationError, EventTooLargeError)
+"""What the store refuses of an append, whatever else is in the store."""
 Waiting = tuple[Append, asyncio.Future[Result]]
 
 
@@ -112,7 +114,7 @@ class Lane:
             self._connection = await self._pool.acquire()
         try:
             results = await append_batch(self._connection, [append for append, _ in batch])
-        except (asyncpg.UniqueViolationError, asyncpg.DataError, EventTooLargeError):
+        except (asyncpg.UniqueViolationError, *_UNFIT):
             await self._flush_singly(self._connection, batch)
             return
         for (_, future), result in zip(batch, results, strict=True):
@@ -123,7 +125,7 @@ class Lane:
         for append, future in batch:
             try:
                 result = await append_once(connection, append)
-            except (DuplicateEventError, asyncpg.DataError, EventTooLargeError) as error:
+            except (DuplicateEventError, *_UNFIT) as error:
                 future.set_exception(error)
             else:
                 future.set_result(result)
