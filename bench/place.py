@@ -12,7 +12,7 @@ from uuid import uuid4
 import asyncpg
 from registry_core.local.postgres import LocalPostgres, postgres
 from registry_core.store import schema
-from registry_core.store.connections import Pool
+from registry_core.store.connections import Pool, open_pool
 
 ROOT = Path(__file__).parent
 OUT = ROOT / "out"
@@ -111,12 +111,12 @@ async def place(folder: Path) -> AsyncIterator[Place]:
 @asynccontextmanager
 async def pool_of(database: Database, size: int = 4) -> AsyncIterator[Pool]:
     """A pool as the services have it."""
-    async with asyncpg.create_pool(database.service_dsn, min_size=1, max_size=size) as pool:
+    async with await open_pool(database.service_dsn, min_size=1, max_size=size) as pool:
         yield pool
 
 
 @asynccontextmanager
 async def ledger_pool_of(database: Database) -> AsyncIterator[Pool]:
     """A pool as the ledger has it, to seal with."""
-    async with asyncpg.create_pool(database.ledger_dsn, min_size=1, max_size=3) as pool:
+    async with await open_pool(database.ledger_dsn, min_size=1, max_size=3) as pool:
         yield pool

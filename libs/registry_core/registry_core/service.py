@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import BaseModel
 
@@ -20,7 +19,7 @@ from registry_core.personal import PrivacyKey
 from registry_core.projections import Projection
 from registry_core.proofs.keys import load_or_generate_key
 from registry_core.settings import Settings
-from registry_core.store.connections import Pool
+from registry_core.store.connections import Pool, open_pool
 from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.vault import Vault
 
@@ -112,23 +111,13 @@ def find_services(names: Sequence[str]) -> list[Build]:
 
 async def connect_pool(settings: Settings) -> Pool:
     """The services' connections, as the append-only role."""
-    return await asyncpg.create_pool(
-        settings.postgres_dsn.get_secret_value(), min_size=2, max_size=settings.pool_size, command_timeout=30,
-        reset=_as_it_is,
-    )  # fmt: skip
-
-
-async def _as_it_is(_: object) -> None:
-    """Nothing here sets, locks or listens for a session, so a connection given back needs no query to forget it.
-
-    Half of all round trips were that query. An open transaction is still rolled back: asyncpg looks at it first.
-    """
+    return await open_pool(settings.postgres_dsn.get_secret_value(), min_size=2, max_size=settings.pool_size)
 
 
 async def connect_ledger(settings: Settings) -> Pool | None:
     """A few connections as the role that seals, made when they are wanted; None where no DSN is set."""
     dsn = settings.postgres_ledger_dsn.get_secret_value()
-    return await asyncpg.create_pool(dsn, min_size=0, max_size=3, command_timeout=30) if dsn else None
+    return await open_pool(dsn, max_size=3) if dsn else None
 
 
 async def open_platform(settings: Settings, clock: Clock = system_clock) -> Platform:

@@ -9,9 +9,7 @@ import os
 from multiprocessing.process import BaseProcess
 from threading import Thread
 
-import asyncpg
-
-from registry_core.store.connections import TRANSIENT
+from registry_core.store.connections import TRANSIENT, open_pool
 from registry_core.store.sealer import Sealer
 
 _SERVER = multiprocessing.get_context("forkserver")
@@ -36,7 +34,7 @@ def _run(dsn: str, partitions: int) -> None:
 async def _seal(dsn: str, partitions: int) -> None:
     while True:
         try:
-            pool = await asyncpg.create_pool(dsn, min_size=1, max_size=2, command_timeout=30)
+            pool = await open_pool(dsn, min_size=1, max_size=2)
         except TRANSIENT:
             await asyncio.sleep(0.1)
             continue
