@@ -56,9 +56,12 @@ async def read_checkpoint(platform: Platform) -> str:
     return found.cosigned
 
 
-async def _check_size(platform: Platform, size: int) -> None:
-    if size > (most := await log.log_size(platform.pool)):
-        raise invalid(f"the log has {most} events, not {size}", "ask for a size up to the log's")
+async def _size(platform: Platform, asked: int | None) -> int:
+    """The size that was asked for, by default the log's. Raises Problem for one beyond it."""
+    most = await log.log_size(platform.pool)
+    if asked is not None and asked > most:
+        raise invalid(f"the log has {most} events, not {asked}", "ask for a size up to the log's")
+    return most if asked is None else asked
 
 
 @get("/v1/audit/versions/{ref:str}", action="audit")
@@ -101,8 +104,7 @@ def make_routes(checkpointer: Checkpointer, packer: Packer) -> list[Any]:
     @get("/v1/log/proofs/inclusion", action="audit")
     async def prove_inclusion(platform: Platform, log_index: int, size: int | None = None) -> dict[str, Any]:
         """That the event with this log index is in the log of `size` events (default: all of it)."""
-        size = size if size is not None else await log.log_size(platform.pool)
-        await _check_size(platform, size)
+        size = await _size(platform, size)
         try:
             proof = await log.inclusion_proof(packer.tree, log_index, size)
         except ProofError as error:
@@ -112,8 +114,7 @@ def make_routes(checkpointer: Checkpointer, packer: Packer) -> list[Any]:
     @get("/v1/log/proofs/consistency", action="audit")
     async def prove_consistency(platform: Platform, old: int, new: int | None = None) -> dict[str, Any]:
         """That the log of `new` events extends the log of `old` events."""
-        size = new if new is not None else await log.log_size(platform.pool)
-        await _check_size(platform, size)
+        size = await _size(platform, new)
         try:
             proof = await log.consistency_proof(packer.tree, old, size)
         except ProofError as error:
