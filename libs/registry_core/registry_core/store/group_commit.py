@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 
 import asyncpg
 
 from registry_core.store.appending import Result, append_batch, append_once
 from registry_core.store.connections import TRANSIENT, Connection, Pool
-from registry_core.store.model import Append, DuplicateEventError, EventTooLargeError
+from registry_core.store.model import ANY, Append, Appended, DuplicateEventError, EventTooLargeError
 
 _LINGER = 0.01
 """Seconds that the connection of the last flush is kept: to give it back and get it again takes two round trips."""
@@ -20,6 +20,8 @@ PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 _UNFIT = (asyncpg.DataError, asyncpg.CheckViolationError, EventTooLargeError)
 """What the store refuses of an append, whatever else is in the store."""
 Waiting = tuple[Append, asyncio.Future[Result]]
+Turn = list[Waiting]
+"""What goes to one stream in one flush, as one append: `append_batch` wants distinct streams."""
 
 
 class Queue:
@@ -53,24 +55,29 @@ class Queue:
             async with asyncio.timeout(seconds):
                 await self._arrived.wait()
 
-    def take(self) -> list[Waiting]:
-        """The first CROWD events, each stream once: append_batch wants distinct streams. `done` has to follow."""
-        batch, later, taken = list[Waiting](), list[Waiting](), 0
+    def take(self) -> list[Turn]:
+        """The first CROWD events, by stream. `done` has to follow."""
+        turns, later, taken = dict[str, Turn](), list[Waiting](), 0
+        closed = set(self._on_the_way)
         while self._waiting and taken < CROWD:
-            append, future = self._waiting.popleft()
-            if append.stream in self._on_the_way:
-                later.append((append, future))
-            else:
-                self._on_the_way.add(append.stream)
-                batch.append((append, future))
-                taken += len(append.events)
+            waiting = self._waiting.popleft()
+            stream, alone = waiting[0].stream, waiting[0].expected is not ANY
+            if stream in closed or (alone and stream in turns):
+                later.append(waiting)
+                closed.add(stream)  # one order: whatever follows waits, too
+                continue
+            turns.setdefault(stream, []).append(waiting)
+            taken += len(waiting[0].events)
+            if alone:
+                closed.add(stream)
         self._waiting.extendleft(reversed(later))
         self._events -= taken
-        self._blocked = not batch and bool(self._waiting)
-        return batch
+        self._on_the_way.update(turns)
+        self._blocked = not turns and bool(self._waiting)
+        return list(turns.values())
 
-    def done(self, batch: Sequence[Waiting]) -> None:
-        self._on_the_way.difference_update([append.stream for append, _ in batch])
+    def done(self, turns: Sequence[Turn]) -> None:
+        self._on_the_way.difference_update([turn[0][0].stream for turn in turns])
         self._blocked = False
 
 
@@ -81,54 +88,83 @@ class Lane:
         self._pool, self._queue = pool, queue
         self._connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record] | None = None
 
-    async def flush(self, batch: list[Waiting]) -> None:
+    async def flush(self, turns: list[Turn]) -> None:
         try:
-            await self._flush_through_failures(batch)
+            await self._flush_through_failures(turns)
         except BaseException as error:  # every waiting caller learns what happened
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(error if isinstance(error, Exception) else ConnectionError("shut down"))
+            for _, future in _open(turns):
+                _settle(future, error if isinstance(error, Exception) else ConnectionError("shut down"))
             if not isinstance(error, Exception):
                 raise
         finally:
-            self._queue.done(batch)
+            self._queue.done(turns)
 
-    async def _flush_through_failures(self, batch: list[Waiting]) -> None:
+    async def _flush_through_failures(self, turns: list[Turn]) -> None:
         """A connection lost at COMMIT leaves the outcome unknown: send the same ids again, they are recognised."""
         for pause in PAUSES:
             try:
-                return await self._flush(batch)
+                return await self._flush(turns)
             except TRANSIENT:
                 await self.give_back()
-                batch = [(append, future) for append, future in batch if not future.done()]
                 await asyncio.sleep(pause)
-        return await self._flush(batch)
+        return await self._flush(turns)
 
     async def give_back(self) -> None:
         connection, self._connection = self._connection, None
         if connection:
             await self._pool.release(connection)
 
-    async def _flush(self, batch: list[Waiting]) -> None:
+    async def _flush(self, turns: list[Turn]) -> None:
         if self._connection is None:
             self._connection = await self._pool.acquire()
         try:
-            results = await append_batch(self._connection, [append for append, _ in batch])
+            results = await append_batch(self._connection, [_together(turn) for turn in turns])
         except (asyncpg.UniqueViolationError, *_UNFIT):
-            await self._flush_singly(self._connection, batch)
+            await self._flush_singly(self._connection, _open(turns))
             return
-        for (_, future), result in zip(batch, results, strict=True):
-            if not future.done():
-                future.set_result(result)
+        for turn, result in zip(turns, results, strict=True):
+            for (_, future), own in zip(turn, _shares(turn, result), strict=True):
+                _settle(future, own)
 
-    async def _flush_singly(self, connection: Connection, batch: list[Waiting]) -> None:
-        for append, future in batch:
+    async def _flush_singly(self, connection: Connection, waiting: Sequence[Waiting]) -> None:
+        for append, future in waiting:
             try:
-                result = await append_once(connection, append)
+                _settle(future, await append_once(connection, append))
             except (DuplicateEventError, *_UNFIT) as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+                _settle(future, error)
+
+
+def _settle(future: asyncio.Future[Result], outcome: Result | Exception) -> None:
+    """Tell a caller, unless it has given up."""
+    if future.done():
+        return
+    if isinstance(outcome, Exception):
+        future.set_exception(outcome)
+    else:
+        future.set_result(outcome)
+
+
+def _open(turns: Sequence[Turn]) -> list[Waiting]:
+    """Those whose caller does not know the outcome yet."""
+    return [waiting for turn in turns for waiting in turn if not waiting[1].done()]
+
+
+def _together(turn: Turn) -> Append:
+    """One append of all events of a turn."""
+    if len(turn) == 1:
+        return turn[0][0]
+    return Append(turn[0][0].stream, [event for append, _ in turn for event in append.events])
+
+
+def _shares(turn: Turn, result: Result) -> Iterator[Result]:
+    """What came of each append of a turn; of several, which take any version, all were written."""
+    if len(turn) == 1 or not isinstance(result, Appended):
+        yield from [result] * len(turn)
+        return
+    first = result.first_version
+    for append, _ in turn:
+        yield Appended(first, first + len(append.events) - 1)
+        first += len(append.events)
 
 
 class GroupCommit:
@@ -164,18 +200,18 @@ class GroupCommit:
     async def _run_lane(self) -> None:
         lane = Lane(self._pool, self._queue)
         try:
-            while batch := await self._next_batch():
+            while turns := await self._next_turns():
                 self._open_lane()
-                await lane.flush(batch)
+                await lane.flush(turns)
                 self.on_append()
         finally:
             self._lanes -= 1
             await lane.give_back()
 
-    async def _next_batch(self) -> list[Waiting]:
+    async def _next_turns(self) -> list[Turn]:
         """Empty when this lane is to end: another one takes what is left, or nothing came for a while."""
-        batch = self._queue.take()
-        if batch or self._lanes > 1:
-            return batch
+        turns = self._queue.take()
+        if turns or self._lanes > 1:
+            return turns
         await self._queue.wait(_LINGER)
         return self._queue.take()
