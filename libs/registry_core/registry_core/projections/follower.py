@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from registry_core.projections.model import Projection, keep_silent, tell
 from registry_core.projections.reading import reading
-from registry_core.projections.table import Table, stand_at
+from registry_core.projections.table import Table, fold, write
 from registry_core.store.connections import Connection, Pool
 
 CHUNK_EVENTS, CHUNK_ROWS, CHUNK_BYTES = 100_000, 20_000, 16 * 1024 * 1024
@@ -70,8 +70,7 @@ class Follower:
         table = self._as_of(claim)
         last = min(claim.head, claim.at + CHUNK_EVENTS)
         at = await self._fold(connection, table, last)
-        await table.write(connection)
-        await stand_at(connection, [table], at)
+        await write(connection, [table], at)
         self._table = table
         return at
 
@@ -87,7 +86,7 @@ class Follower:
         at, size = table.at, 0
         async with reading(self._pool, connection, at, last, self.projection.types) as windows:
             async for window in windows:
-                await table.fold(connection, window.entries)
+                await fold(connection, [(table, window.entries)])
                 at, size = window.last, size + sum([len(entry.body or b"") for entry in window.entries])
                 if table.waiting >= CHUNK_ROWS or size >= CHUNK_BYTES:
                     break

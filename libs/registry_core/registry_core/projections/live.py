@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from registry_core.projections.follower import FAR, Claim
 from registry_core.projections.model import Projection, tell
 from registry_core.projections.reading import read_window
-from registry_core.projections.table import Table, stand_at
+from registry_core.projections.table import Table, fold, write
 from registry_core.store.connections import Connection, Pool
 from registry_core.telemetry import LAG
 
@@ -67,8 +67,7 @@ async def _take_in(connection: Connection, tables: Sequence[Table], first: int, 
     types = [table.projection.types for table in tables]
     some = None if None in types else frozenset(name for names in types for name in names or ())
     window = await read_window(connection, first, last, some)
+    await fold(connection, [(table, [e for e in window.entries if table.lacks(e)]) for table in tables])
+    await write(connection, tables, last)
     for table in tables:
-        await table.fold(connection, [entry for entry in window.entries if table.lacks(entry)])
-        await table.write(connection)
         table.forget_rows()  # they are read again, whoever changed them
-    await stand_at(connection, tables, last)

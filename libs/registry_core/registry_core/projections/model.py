@@ -93,7 +93,9 @@ class Projection:
         found = []
         for event in events:
             try:
-                if keys := list(self.keys(event)):
+                if keys := [
+                    key.replace("\0", "\ufffd") for key in self.keys(event)
+                ]:  # a text of PostgreSQL's has no NUL
                     found.append((event, keys))
             except Exception:
                 left_out(self, event)

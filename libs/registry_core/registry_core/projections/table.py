@@ -1,4 +1,4 @@
-"""One table of a projection: rows in memory while much is folded into it, and one write of their last states."""
+"""Tables of projections: rows in memory while much is folded into them, and one write of their last states."""
 
 import asyncio
 import re
@@ -19,8 +19,13 @@ KEPT_BYTES = 16 * 1024 * 1024
 T = TypeVar("T")
 _COLUMNS = """select attname from pg_attribute
                where attrelid = $1::regclass and attnum > 1 and not attisdropped"""
+_ROWS = "select {n}, key, to_jsonb(t)::text from projection.{name} t where key = any(${n})"
+_UPSERT = """
+    w{n} as (
+      insert into projection.{name} select * from jsonb_populate_recordset(null::projection.{name}, ${n}::jsonb)
+      on conflict (key) do update set {assignments})"""
 _STAND_AT = """
-    with moved as (
+    moved as (
       update work.projections set log_index = $2 where name = any($1) returning projection, state)
     select pg_notify('projected', projection) from moved where state = 'live'"""
 """Readers are told of the table that is shown alone: one that warms up beside it has no effects."""
@@ -35,7 +40,7 @@ class Table:
 
     def __init__(self, projection: Projection, name: str, at: int, left_out: LeftOut) -> None:
         self.projection, self.name, self.at, self._left_out = projection, name, at, left_out
-        self._upsert = ""
+        self._assignments = ""
         self._rows = dict[str, Row]()
         self._sizes = dict[str, int]()
         self._changed = dict[str, Row]()
@@ -61,42 +66,37 @@ class Table:
     def kept_bytes(self) -> int:
         return sum(self._sizes.values())
 
-    async def fold(self, connection: Connection, entries: Sequence[LogEntry]) -> None:
+    async def touched(self, entries: Sequence[LogEntry]) -> list[Touched]:
+        return [pair async for part in _slices(entries) for pair in self.projection.touched(part, self._left_out)]
+
+    def missing(self, touched: Sequence[Touched]) -> list[str]:
+        """The keys of rows that are to be read before these events can be folded."""
+        return [] if self._complete else sorted({key for _, keys in touched for key in keys} - self._rows.keys())
+
+    def add(self, key: str, row: str) -> None:
+        """A row that was read, as JSON."""
+        self._rows[key], self._sizes[key] = _decode(row), len(row)
+
+    async def fold(self, touched: Sequence[Touched]) -> None:
         """Take in events, in memory alone."""
-        touched = [pair async for part in _slices(entries) for pair in self.projection.touched(part, self._left_out)]
-        await self._read_missing(connection, touched)
         async for part in _slices(touched):
             changed = self.projection.fold_touched(self._rows, part, self._left_out)
             self._rows.update(changed)
             self._changed.update(changed)
 
-    async def _read_missing(self, connection: Connection, touched: Sequence[Touched]) -> None:
-        if self._complete:
-            return
-        missing = sorted({key for _, keys in touched for key in keys} - self._rows.keys())
-        if missing:
-            rows = await connection.fetch(
-                f"select key, to_jsonb(t)::text as row from projection.{self.name} t where key = any($1)", missing
-            )
-            self._rows |= {row["key"]: _decode(row["row"]) for row in rows}
-            self._sizes |= {row["key"]: len(row["row"]) for row in rows}
-
-    async def write(self, connection: Connection) -> None:
-        """Write what changed; `stand_at` has to follow."""
-        if self._changed:
-            encoded = {key: _encode(row) for key, row in self._changed.items()}
-            await connection.execute(await self._statement(connection), _as_json(encoded.values()))
-            self._keep_only_some({key: len(row) for key, row in encoded.items()})
-            self._changed.clear()
-
-    async def _statement(self, connection: Connection) -> str:
-        if not self._upsert:
+    async def assignments(self, connection: Connection) -> str:
+        """SQL that overwrites a row by what was to be inserted."""
+        if not self._assignments:
             rows = await connection.fetch(_COLUMNS, f"projection.{self.name}")
-            assignments = ", ".join(f"{row['attname']} = excluded.{row['attname']}" for row in rows)
-            self._upsert = f"""insert into projection.{self.name}
-                select * from jsonb_populate_recordset(null::projection.{self.name}, $1::jsonb)
-                on conflict (key) do update set {assignments}"""
-        return self._upsert
+            self._assignments = ", ".join(f"{row['attname']} = excluded.{row['attname']}" for row in rows)
+        return self._assignments
+
+    def take_changed(self) -> str:
+        """The rows changed since the last call, as a JSON array."""
+        encoded = {key: _encode(row) for key, row in self._changed.items()}
+        self._keep_only_some({key: len(row) for key, row in encoded.items()})
+        self._changed.clear()
+        return _as_json(encoded.values())
 
     def forget_rows(self) -> None:
         """Free the memory; the table goes on."""
@@ -118,9 +118,27 @@ class Table:
             self._complete = False
 
 
-async def stand_at(connection: Connection, tables: Sequence[Table], at: int) -> None:
-    """Note that these tables stand at this log index, and tell who waits for that."""
-    await connection.execute(_STAND_AT, [table.name for table in tables], at)
+async def fold(connection: Connection, work: Sequence[tuple[Table, Sequence[LogEntry]]]) -> None:
+    """Take events into tables, in memory alone. The rows they touch are read with one query for all tables."""
+    touched = [(table, await table.touched(entries)) for table, entries in work]
+    missing = [(table, keys) for table, pairs in touched if (keys := table.missing(pairs))]
+    if missing:
+        query = " union all ".join(_ROWS.format(n=n, name=table.name) for n, (table, _) in enumerate(missing, 1))
+        for n, key, row in await connection.fetch(query, *(keys for _, keys in missing)):
+            missing[n - 1][0].add(key, row)
+    for table, pairs in touched:
+        await table.fold(pairs)
+
+
+async def write(connection: Connection, tables: Sequence[Table], at: int) -> None:
+    """Write what changed and that the tables stand at this log index, and tell who waits for that: one statement."""
+    changed = [table for table in tables if table.waiting]
+    upserts = [
+        _UPSERT.format(n=n, name=table.name, assignments=await table.assignments(connection))
+        for n, table in enumerate(changed, 3)
+    ]
+    statement = "with" + ",".join([*upserts, _STAND_AT])
+    await connection.execute(statement, [table.name for table in tables], at, *[t.take_changed() for t in changed])
     for table in tables:
         table.at = at
 
