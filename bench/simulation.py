@@ -45,7 +45,7 @@ MEASURED = Measured(
         Part("log.sealed, rows", "sealed", 102, is_index=False),
         Part("by topic and partition", "sealed", 32),
         Part("by log index, by position", "sealed", 45),
-        Part("log.tiles, rows", "tiles", 0.22, is_index=False),
+        Part("log.tiles, rows", "tiles", 2.46, is_index=False),
     ),
     seal_per_second=29_099, appends=((32, 6_597), (512, 18_230)), rebuild_per_second=27_724,
 )  # fmt: skip

@@ -1,9 +1,8 @@
 """The log's schema with one of its remedies taken out, and writers and a network that misbehave."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -62,36 +61,6 @@ async def check_log(pool: Pool, events: int) -> None:
     assert indexes == list(range(events)), "gaps, or events that were never sealed"
     for stream, versions in (await sealed_streams(pool)).items():
         assert versions == list(range(len(versions))), f"{stream} is out of order"
-
-
-@dataclass(frozen=True, slots=True)
-class BusyPool:
-    """Connections on which something else happens behind every statement."""
-
-    pool: Pool
-    between: Callable[[], Awaitable[object]]
-
-    @asynccontextmanager
-    async def acquire(self) -> AsyncIterator[Any]:
-        async with self.pool.acquire() as connection:
-            yield _BusyConnection(connection, self.between)
-
-
-class _BusyConnection:
-    def __init__(self, connection: Any, between: Callable[[], Awaitable[object]]) -> None:
-        self._connection, self._between = connection, between
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._connection, name)
-        if name not in ("execute", "fetch", "fetchrow", "fetchval"):
-            return found
-
-        async def busy(*arguments: Any, **options: Any) -> Any:
-            result = await found(*arguments, **options)
-            await self._between()
-            return result
-
-        return busy
 
 
 class LossyNetwork:

@@ -18,16 +18,15 @@ TABLES = (
     *("sealer_state", "tiles", "partition_heads", "topics"),
 )
 FUNCTIONS = {
-    "hallmark_service": {"append_batch", "unsealed", "streams_at"},
+    "hallmark_service": {"append_batch", "unsealed", "streams_at", "tree_entries"},
     "hallmark_ledger": {
-        "try_sealer_lock",
         "add_topics",
-        "number_unsealed",
         "seal",
         "rewind_sealer_after_restore",
         "lock_checkpoints",
         "add_checkpoint",
         "add_cosignature",
+        "tree_entries",
     },
     "hallmark_reader": set[str](),
 }
@@ -51,6 +50,7 @@ CHANGES = [
     *(f"alter table log.{table} owner to current_user" for table in TABLES),
     *(f"drop table log.{table} cascade" for table in TABLES),
     *(f"select 1 from log.{table} for update" for table in TABLES),
+    "do $$ begin lock table log.sealing in row exclusive mode; end $$",
     "drop trigger append_only on log.events",
     "alter table log.events drop constraint occurred_in_four_digits",
     "alter sequence log.events_position_seq restart with 1",
@@ -73,12 +73,11 @@ CHANGES = [
 ]
 ONLY_THE_LEDGER = [
     "select log.add_topics('{t}')",
-    "select log.number_unsealed(1, 1, '{}')",
-    "select log.seal(0, 0, null, 0, 0, '{}', '{}', '{}')",
+    "select log.seal(1, 1, '{}', 0)",
+    "select log.grow_tree(0, '', '{}')",
     "select log.add_checkpoint(1, '', '')",
     "select log.add_cosignature(1, '', '')",
     "select log.rewind_sealer_after_restore()",
-    "select log.try_sealer_lock()",
     "select log.lock_checkpoints()",
     "lock table log.checkpoints in share row exclusive mode",
 ]

@@ -90,7 +90,7 @@ async def test_a_sealer_that_lost_the_answer_to_its_commit_goes_on_without_gap_o
         for n, one in enumerate(sent):
             await store.append(Append(f"s{n % 2}", [one], ANY))
             if n % 3 == 1:
-                proxy.lose = b"COMMIT"
+                proxy.lose = b'{"io.hallmark.'  # the call of log.seal
                 with pytest.raises((asyncpg.PostgresConnectionError, asyncpg.InterfaceError, OSError)):
                     await sealer.seal_once()
             await sealer.seal_once()

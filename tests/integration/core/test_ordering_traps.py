@@ -25,7 +25,6 @@ from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import Sealer
 from support import new, until
 from support_log import (
-    BusyPool,
     LossyNetwork,
     append,
     check_log,
@@ -65,20 +64,24 @@ async def site(server: LocalPostgres, folder: Path, sql: Sql) -> AsyncIterator[S
         yield Site(pool, server.data_dir / "socket" / ".s.PGSQL.5432", dsn, folder)
 
 
-async def what_commits_between_two_statements_of_the_sealer_is_sealed(place: Site) -> None:
-    store, written = PostgresEventStore(place.pool), 1
+HELD_UP = """
+    create function log.hold_up() returns trigger language plpgsql as $$
+    begin perform pg_advisory_xact_lock_shared(77); return null; end $$;
+    create trigger held_up before insert on log.sealed for each statement execute function log.hold_up()"""
+
+
+async def what_commits_in_the_middle_of_a_pass_is_sealed(place: Site) -> None:
+    store, sealer = PostgresEventStore(place.pool), Sealer(place.pool, partitions=4)
     await store.append(append("first"))
-
-    async def write() -> None:
-        nonlocal written
-        if written < 8:
-            await store.append(append(f"s{written}"))
-            written += 1
-
-    sealer = Sealer(BusyPool(place.pool, write), partitions=4)  # type: ignore[arg-type]  # what the sealer needs of it
+    await place.pool.execute(HELD_UP)
+    async with place.pool.acquire() as holder, holder.transaction():
+        await holder.execute("select pg_advisory_xact_lock(77)")
+        passing = asyncio.create_task(sealer.seal_once())
+        await until(lambda: _waiting(place.pool, 1, "log.seal"))
+        await store.append(append("meanwhile"))
+    assert await passing == 1
     await seal_all(place.pool, sealer)
-    await seal_all(place.pool)
-    await check_log(place.pool, written)
+    await check_log(place.pool, 2)
 
 
 async def a_backlog_sealed_in_parts_keeps_a_streams_order(place: Site) -> None:
@@ -135,7 +138,7 @@ async def overlapping_batches_in_any_order_do_not_deadlock(place: Site) -> None:
         await held.start()
         await append_batch(holder, [append("m")])
         writing = [asyncio.create_task(_append_in_one_call(place.pool, order)) for order in ("amz", "zma")]
-        await until(lambda: _waiting(place.pool, 2))
+        await until(lambda: _waiting(place.pool, 2, "log.append_batch"))
         await held.commit()
         await asyncio.gather(*writing)
     await seal_all(place.pool)
@@ -147,11 +150,12 @@ async def _append_in_one_call(pool: Pool, streams: str) -> None:
         await append_batch(connection, [append(stream) for stream in streams])
 
 
-async def _waiting(pool: Pool, count: int) -> bool:
-    """Whether so many appends wait for locks of others."""
+async def _waiting(pool: Pool, count: int, call: str) -> bool:
+    """Whether so many calls of this function wait for locks of others."""
     found: int = await pool.fetchval(
         """select count(*) from pg_stat_activity
-            where datname = current_database() and wait_event_type = 'Lock' and query like '%append_batch%'"""
+            where datname = current_database() and wait_event_type = 'Lock' and query like '%' || $1 || '%'""",
+        call,
     )
     return found == count
 
@@ -216,13 +220,13 @@ async def _give_up(_self: Any, _connection: Any, _batch: Any) -> None:
 
 
 def _take_all(self: Any) -> Any:
-    batch = list(self._waiting)
+    turns = [[waiting] for waiting in self._waiting]
     self._waiting.clear()
-    return batch
+    return turns
 
 
-async def _try_once(self: Any, batch: Any) -> None:
-    await self._flush(batch)
+async def _try_once(self: Any, turns: Any) -> None:
+    await self._flush(turns)
 
 
 async def _recognise_nothing(_connection: Any, _append: Any) -> None:
@@ -236,8 +240,8 @@ def _no_recognition(monkeypatch: pytest.MonkeyPatch) -> Sql:
 
 TRAPS: Mapping[str, tuple[Callable[[Site], Awaitable[None]], Callable[[pytest.MonkeyPatch], Sql]]] = {
     "the snapshot is taken later than the rows": (
-        what_commits_between_two_statements_of_the_sealer_is_sealed,
-        sql(lambda: without("040_seal.sql", "p_snapshot::pg_snapshot", "pg_current_snapshot()")),
+        what_commits_in_the_middle_of_a_pass_is_sealed,
+        sql(lambda: without("040_seal.sql", "seen::pg_snapshot else", "pg_current_snapshot() else")),
     ),
     "a backlog is walked past its end": (
         a_backlog_sealed_in_parts_keeps_a_streams_order,
@@ -261,7 +265,7 @@ TRAPS: Mapping[str, tuple[Callable[[Site], Awaitable[None]], Callable[[pytest.Mo
     ),
     "no lock among sealers": (
         of_two_sealers_one_works,
-        sql(lambda: without("040_seal.sql", "select pg_try_advisory_xact_lock(4242)", "select true")),
+        sql(lambda: without("040_seal.sql", "    lock table sealing in exclusive mode nowait;", "")),
     ),
     "a batch with a duplicate is not sent again singly": (
         a_duplicate_fails_nobody_else,

@@ -6,17 +6,18 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from conftest import Database
 from registry_core.events.versions import VersionAdded
 from registry_core.proofs.merkle import ProofError, root, verify_consistency, verify_inclusion
 from registry_core.proofs.tiles import plan_consistency, plan_head, plan_inclusion, rebuild_head
-from registry_core.store import ANY, Append
+from registry_core.store import ANY, Append, schema
 from registry_core.store import tiles as stored
 from registry_core.store.appending import append_batch
 from registry_core.store.connections import Pool
 from registry_core.store.postgres import PostgresEventStore
 from registry_core.store.sealer import LogWentBackError, Sealer
 from registry_core.store.tiles import read_entries
-from support import new
+from support import new, until
 
 
 def append(stream: str, count: int = 1) -> Append:
@@ -181,3 +182,89 @@ async def test_a_log_that_went_back_under_a_running_sealer_is_not_sealed_on(
     with pytest.raises(LogWentBackError, match="had 3 sealed events and has 2"):
         await sealer.seal_once()
     assert await sealed_positions(pool) == [1, 2]
+
+
+OF_EARLIER = """
+    delete from log.tiles;
+    insert into log.tiles values (1, 0, repeat('x', 32)::bytea);
+    update log.sealer_state set peaks = null;
+    create function log.seal(bigint, bigint, text, bigint, bigint, smallint[], bigint[], bytea[]) returns void
+      language sql as 'select null';
+    create function log.try_sealer_lock() returns boolean language sql as 'select true'"""
+
+
+async def test_tiles_of_an_earlier_release_are_made_anew_and_the_log_goes_on(
+    pool: Pool, ledger_pool: Pool, owner: asyncpg.Connection, database: Database
+) -> None:
+    """They were of height 8: one tile where there now are sixteen."""
+    store = PostgresEventStore(pool)
+    await store.append(append("s", 300))
+    await seal_all(ledger_pool)
+    await owner.execute(OF_EARLIER)
+    await schema.install(database.owner_dsn)
+    await store.append(append("s", 300))
+    await seal_all(ledger_pool)
+    leaves = [row["leaf_hash"] for row in await pool.fetch("select leaf_hash from log.sealed order by log_index")]
+    assert rebuild_head(600, await read_entries(pool, plan_head(600).reads)).root == root(leaves)
+    assert await pool.fetchval(
+        "select to_regproc('log.try_sealer_lock') is null and to_regproc('log.seal') is not null"
+    )
+
+
+@pytest.mark.parametrize("chunk", [16, 48, 4096])
+async def test_a_missing_tree_is_made_of_parts(
+    pool: Pool, ledger_pool: Pool, owner: asyncpg.Connection, chunk: int
+) -> None:
+    await PostgresEventStore(pool).append(append("s", 300))
+    await seal_all(ledger_pool)
+    tree = "select peaks, (select array_agg(t order by t) from log.tiles t) from log.sealer_state"
+    made = await owner.fetchrow(tree)
+    await owner.execute("update log.sealer_state set peaks = null")
+    await owner.execute("select log.make_missing_tree($1)", chunk)
+    again = await owner.fetchrow(
+        "select peaks, (select array_agg(t order by t) from log.tiles t) from log.sealer_state"
+    )
+    assert again == made
+
+
+async def test_while_a_missing_tree_is_made_appends_go_on_and_nothing_is_sealed(
+    pool: Pool, ledger_pool: Pool, owner: asyncpg.Connection
+) -> None:
+    store, sealer = PostgresEventStore(pool), Sealer(ledger_pool, partitions=4)
+    async with owner.transaction():
+        await owner.execute("update log.sealer_state set peaks = null")
+        await owner.execute("select log.make_missing_tree()")
+        await store.append(append("s"))
+        assert await sealer.seal_once() == 0
+    assert await sealer.seal_once() == 1
+
+
+async def test_two_sealers_that_bring_the_same_topics_wait_for_each_other(
+    ledger_pool: Pool, owner: asyncpg.Connection
+) -> None:
+    async with owner.transaction():
+        await owner.execute("select log.add_topics('{new}')")
+        other = asyncio.create_task(ledger_pool.fetch("select * from log.add_topics('{new}')"))
+        await until(lambda: ledger_pool.fetchval("select true from pg_stat_activity where wait_event_type = 'Lock'"))
+    assert [row["name"] for row in await other] == ["new"]
+
+
+async def test_whoever_listens_is_told_what_is_sealed(pool: Pool, ledger_pool: Pool, owner: asyncpg.Connection) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+    await owner.add_listener("sealed", lambda *heard: told.put_nowait(heard[-1]))
+    await PostgresEventStore(pool).append(append("s", 3))
+    await seal_all(ledger_pool)
+    assert await asyncio.wait_for(told.get(), 10) == "3"
+
+
+async def test_tiles_of_a_log_that_lacks_a_leaf_are_not_made_and_nothing_is_sealed_on(
+    pool: Pool, ledger_pool: Pool, owner: asyncpg.Connection, database: Database
+) -> None:
+    await PostgresEventStore(pool).append(append("s", 300))
+    await seal_all(ledger_pool)
+    await owner.execute("set session_replication_role = replica; delete from log.sealed where log_index = 7")
+    await owner.execute(OF_EARLIER)
+    await schema.install(database.owner_dsn)
+    await PostgresEventStore(pool).append(append("s", 1))
+    with pytest.raises(asyncpg.DataCorruptedError, match="the tree of 300 leaves is not made yet"):
+        await seal_all(ledger_pool)

@@ -1,4 +1,4 @@
-"""Which topic carries an event: types that this build does not know, and numbers that were lost with their pass."""
+"""Which topic carries an event: types that this build does not know, and numbers that another server may not have."""
 
 import asyncio
 
@@ -33,15 +33,18 @@ async def test_a_type_not_known_before_is_sealed_together_with_one_that_is_new(p
         assert await sealer.seal_once() == 22
 
 
-async def test_topics_that_were_rolled_back_with_their_pass_are_not_used(
+async def test_numbers_of_topics_are_asked_for_anew_after_a_failure(
     pool: Pool, ledger_pool: Pool, owner: asyncpg.Connection
 ) -> None:
-    """Their numbers are of no topic, and whatever is sealed under them nobody would ever be told of."""
+    """A server that took over may lack a topic: what is sealed under its number nobody would ever be told of."""
     sealer = Sealer(ledger_pool, partitions=4)
     await append_types(pool, "a.v99")
+    assert await sealer.seal_once() == 1
+    await owner.execute("delete from log.topics")
     await owner.execute("alter function log.seal rename to seal_away")
     with pytest.raises(asyncpg.UndefinedFunctionError):
         await sealer.seal_once()
     await owner.execute("alter function log.seal_away rename to seal")
+    await append_types(pool, "b.v99")
     assert await sealer.seal_once() == 1
     assert await pool.fetchval(NAMED) == 1

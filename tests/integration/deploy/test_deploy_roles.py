@@ -55,7 +55,7 @@ async def test_each_role_has_its_password_and_no_more_rights_than_it_needs(tmp_p
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await service.execute("delete from log.events")
         ledger = await _connect(server, "hallmark_ledger", "ledger")
-        assert await ledger.fetchval("select log.try_sealer_lock()")
+        assert await ledger.fetchval("select sealed_to from log.seal(1, 1, '{}', 0)") == 0
         reader = await _connect(server, "hallmark_reader", "reader")
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await reader.fetch("select * from log.events")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,16 @@ class Ledger:
     async def seal(self) -> None:
         while await self.sealer.seal_once():
             pass
+
+    @asynccontextmanager
+    async def sealing(self) -> AsyncIterator[None]:
+        """While it seals by itself: a command waits until what it wrote has its log index."""
+        running = asyncio.create_task(self.sealer.run())
+        try:
+            yield
+        finally:
+            running.cancel()
+            await asyncio.wait([running])
 
     async def sign(self) -> str:
         note = await self.checkpointer.sign()

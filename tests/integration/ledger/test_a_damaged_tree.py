@@ -1,4 +1,4 @@
-"""Hashes taken out of the stored tree stop sealing and signing, not the process: whoever verifies needs an answer."""
+"""Hashes taken out of the stored tree stop signing, not the process: whoever verifies needs an answer."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from support import until
 from support_log import append
 
-STOPS = {"nothing is sealed", "nothing is signed", "the log cannot be compared with a witness"}
+STOPS = {"nothing is signed", "the log cannot be compared with a witness"}
 
 
 async def told(logs: list[Any]) -> bool:
@@ -24,7 +24,7 @@ async def told(logs: list[Any]) -> bool:
 
 
 @pytest.mark.timeout(60)
-async def test_a_dropped_event_stops_growth_until_it_is_back_and_is_named_meanwhile(
+async def test_a_dropped_event_stops_signing_until_it_is_back_and_is_named_meanwhile(
     ledger: Ledger, owner: asyncpg.Connection, tmp_path: Path
 ) -> None:
     await ledger.append(10)

@@ -22,7 +22,8 @@ ORIGIN = "log.example/test"
 
 
 async def rotate(ledger: Ledger, **headers: str) -> str:
-    answer = await ledger.http.post("/v1/log/key/rotation", json={"reason": "a year is over"}, headers=headers)
+    async with ledger.sealing():
+        answer = await ledger.http.post("/v1/log/key/rotation", json={"reason": "a year is over"}, headers=headers)
     assert answer.status_code == 201, answer.text
     vkey: str = answer.json()["vkey"]
     return vkey

@@ -183,8 +183,11 @@ def test_appending_in_batches_gives_the_reference_root_and_tiles(batches: list[i
         head, more = head.append(MANY[head.size : head.size + count])
         entries += more
     assert head.root == reference_root(MANY[: head.size])
-    assert [(entry.level, entry.index) for entry in entries] == [(1, i) for i in range(head.size // 256)]
-    assert all(e.hash == reference_root(MANY[e.index * 256 : (e.index + 1) * 256]) for e in entries)
+    complete = [(level, i) for level in (1, 2) for i in range(head.size // 16**level)]
+    assert sorted((entry.level, entry.index) for entry in entries) == complete
+    for entry in entries:
+        leaves = 16**entry.level
+        assert entry.hash == reference_root(MANY[entry.index * leaves : (entry.index + 1) * leaves])
 
 
 @settings(deadline=None)
@@ -217,9 +220,9 @@ def test_a_tree_resumes_from_its_stored_hashes(size: int):
     assert all(STORED[entry.level, entry.index] == entry.hash for entry in entries)
 
 
-def test_the_second_tile_level_appears_after_65536_leaves():
-    assert reference_root(MANY[:65_536]) == STORED[2, 0]
-    assert plan_head(70_000).reads == {0: [range(69_888, 70_000)], 1: [range(256, 273)], 2: [range(1)]}
+def test_the_second_tile_level_appears_after_256_leaves():
+    assert reference_root(MANY[:256]) == STORED[2, 0]
+    assert plan_head(300).reads == {0: [range(288, 300)], 1: [range(16, 18)], 2: [range(1)]}
 
 
 def test_several_proofs_share_one_set_of_disjoint_reads():

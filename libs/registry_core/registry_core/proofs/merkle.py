@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-TILE_HEIGHT = 8
+TILE_HEIGHT = 4
+"""Of stored tiles: low, so that a proof reads few hashes (docs/decisions/0024)."""
 HASH_SIZE = 32
 EMPTY_ROOT = sha256(b"").digest()
 
@@ -15,7 +16,7 @@ class ProofError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TileEntry:
-    """A hash to store at tile level >= 1: the root of the full tile `index` of the level below (C2SP tlog-tiles)."""
+    """A hash to store at tile level >= 1: the root of the full tile `index` of the level below."""
 
     level: int
     index: int

@@ -1,7 +1,7 @@
-"""Proofs from a stored tree, kept as tiles of height 8 (C2SP tlog-tiles).
+"""Proofs from a stored tree, kept as tiles, as C2SP tlog-tiles has them, but of height 4.
 
 Stored are *entries*: at tile level 0 the leaf hashes, at level L+1 entry i the root of the full tile i of level L, i.e.
-of 256 entries. An entry, once written, never changes. Any storage can serve: a `Plan` first tells which entry ranges it
+of 16 entries. An entry, once written, never changes. Any storage can serve: a `Plan` first tells which entry ranges it
 `reads`, then `compute`s from them; both steps are pure.
 """
 

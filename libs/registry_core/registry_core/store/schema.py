@@ -24,5 +24,6 @@ async def install(dsn: str, sql: Mapping[str, str] | None = None) -> None:
             await connection.execute("select pg_advisory_xact_lock(4241)")
             for script in (sql or scripts()).values():
                 await connection.execute(script)
+        await connection.execute("select log.make_missing_tree()")  # by itself: appends go on meanwhile
     finally:
         await connection.close()

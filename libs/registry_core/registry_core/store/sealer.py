@@ -1,7 +1,7 @@
-"""Gives events their dense, gap-free order, with Merkle leaves, in one transaction per pass.
+"""Gives events their dense, gap-free order, with their places in the Merkle tree, in one call per pass.
 
 Why a snapshot difference and not a position or xid watermark: docs/decisions/0003. Why the server makes the leaves:
-docs/decisions/0023.
+docs/decisions/0023, and the tree: docs/decisions/0024.
 """
 
 import asyncio
@@ -15,10 +15,7 @@ import asyncpg
 import structlog
 
 from registry_core.events import event_types, topic_of
-from registry_core.proofs.merkle import HASH_SIZE, TILE_HEIGHT, ProofError, TreeHead
-from registry_core.proofs.tiles import plan_head, rebuild_head
-from registry_core.store.connections import TRANSIENT, Connection, Pool
-from registry_core.store.tiles import read_entries
+from registry_core.store.connections import TRANSIENT, Pool
 from registry_core.telemetry import SEALED, UNSEALED
 
 log = structlog.get_logger()
@@ -36,9 +33,7 @@ DAMAGED = (
 )
 LONGEST_REST = 0.02
 """Seconds. After a pass the sealer rests for as long as it took: many small passes would slow the writers down."""
-_LOCK = "select log.try_sealer_lock() as locked, next_index from log.sealer_state"
-_NUMBER = "select * from log.number_unsealed($1, $2, $3)"
-_SEAL = "select log.seal($1, $2, $3, $4, $5, $6, $7, $8)"
+_SEAL = "select * from log.seal($1, $2, $3, $4)"
 
 
 class LogWentBackError(Exception):
@@ -60,7 +55,6 @@ class Sealer:
 
     def __init__(self, pool: Pool, partitions: int, agreed: Callable[[], Awaitable[None]] = _at_once) -> None:
         self._pool, self._partitions, self._agreed = pool, partitions, agreed
-        self._head: TreeHead | None = None
         self._topics = Topics()
         self._most = 0
         """Sealed events that were seen to be committed."""
@@ -83,7 +77,7 @@ class Sealer:
                 log.warning("sealing starts over", reason=repr(error))
                 sealed = 0
                 await asyncio.sleep(0.2)
-            except (LogWentBackError, ProofError) as error:
+            except (LogWentBackError, asyncpg.DataCorruptedError) as error:
                 fix = WENT_BACK if isinstance(error, LogWentBackError) else DAMAGED
                 log.critical("nothing is sealed", reason=str(error), fix=fix)
                 sealed = 0
@@ -107,46 +101,34 @@ class Sealer:
     async def seal_once(self) -> int:
         """Seal what can be seen now; how many events that was (0 also when another sealer holds the lock)."""
         try:
-            async with self._pool.acquire() as connection, connection.transaction():
-                [state] = await connection.fetch(_LOCK)
-                if state["next_index"] < self._most:
-                    raise LogWentBackError(self._most, state["next_index"])  # noqa: TRY301 - the handler forgets, too
-                self._most = state["next_index"]
-                if not state["locked"] or (self._head and self._head.size != state["next_index"]):
-                    self._head = None  # somebody else is sealing, or was
-                return await self._seal(connection) if state["locked"] else 0
+            found = await self._seal()
         except BaseException:
-            self._head, self._topics = None, Topics()  # what the database kept of this pass is unknown
+            self._topics = Topics()  # what this database knows of them may be another's
             raise
-
-    async def _seal(self, connection: Connection) -> int:
-        found = await self._number(connection)
-        if not found:
-            UNSEALED.set(0)
+        if found is None:
             return 0
-        first: int = found["first_index"]
-        hashes: bytes = found["leaf_hashes"]
-        before = self._head or await _load_head(connection, first)
-        self._head, entries = before.append([hashes[n : n + HASH_SIZE] for n in range(0, len(hashes), HASH_SIZE)])
-        await connection.execute(
-            _SEAL, first, self._head.size, found["snapshot"], found["highest"], found["last"],
-            [entry.level for entry in entries], [entry.index >> TILE_HEIGHT for entry in entries],
-            [entry.hash for entry in entries],
-        )  # fmt: skip
-        SEALED.inc(self._head.size - first)
-        UNSEALED.set((datetime.now(UTC) - found["oldest"]).total_seconds())
-        return self._head.size - first
+        if found["sealed_to"] < self._most:
+            raise LogWentBackError(self._most, found["sealed_to"])
+        self._most = found["sealed_to"]
+        _tell(found)
+        return self._most - int(found["sealed_from"])
 
-    async def _number(self, connection: Connection) -> asyncpg.Record | None:
-        """The next events, numbered; None if there are none."""
+    async def _seal(self) -> asyncpg.Record | None:
+        """What the pass came to; None while another sealer is at work."""
         unknown = set[str]()
         while True:
-            numbers = self._topics.numbers or await self._topics.load(connection)
-            found = await connection.fetchrow(_NUMBER, BATCH, self._partitions, numbers)
+            numbers = self._topics.numbers or await self._topics.load(self._pool)
+            found = await self._pool.fetchrow(_SEAL, BATCH, self._partitions, numbers, self._most)
             if found is None or not found["unknown_types"]:
                 return found
             unknown.update(found["unknown_types"])  # of this pass: `load` forgets those of earlier ones
-            await self._topics.load(connection, unknown)
+            await self._topics.load(self._pool, unknown)
+
+
+def _tell(found: asyncpg.Record) -> None:
+    SEALED.inc(found["sealed_to"] - found["sealed_from"])
+    oldest = found["oldest"]
+    UNSEALED.set((datetime.now(UTC) - oldest).total_seconds() if oldest else 0)
 
 
 class Topics:
@@ -156,14 +138,10 @@ class Topics:
         self.numbers = ""
         """JSON object, number by event type; empty until loaded."""
 
-    async def load(self, connection: Connection, unknown: Iterable[str] = ()) -> str:
+    async def load(self, pool: Pool, unknown: Iterable[str] = ()) -> str:
         """Of all types that this build knows, and of these that it does not."""
         topics = {name: topic_of(name) for name in (*event_types(), *unknown)}
-        rows = await connection.fetch("select * from log.add_topics($1)", sorted(set(topics.values())))
+        rows = await pool.fetch("select * from log.add_topics($1)", sorted(set(topics.values())))
         known = {row["name"]: row["number"] for row in rows}
         self.numbers = json.dumps({name: known[topic] for name, topic in topics.items()})
         return self.numbers
-
-
-async def _load_head(connection: Connection, size: int) -> TreeHead:
-    return rebuild_head(size, await read_entries(connection, plan_head(size).reads))

@@ -10,13 +10,7 @@ from registry_core.store.connections import Connection, Pool
 WIDTH = 1 << TILE_HEIGHT
 KEPT = 50_000
 """Roots of subtrees in memory, about 10 MB: of ten million events all that take long to compute."""
-_RUNS = """
-    select 0 as level, r.first, (select string_agg(s.leaf_hash, ''::bytea order by s.log_index) from log.sealed s
-                                  where s.log_index >= r.first and s.log_index < r.stop) as hashes
-      from unnest($1::bigint[], $2::bigint[]) r(first, stop)
-    union all
-    select t.level, t.index * $5, t.hashes
-      from unnest($3::smallint[], $4::bigint[]) w(level, index) join log.tiles t using (level, index)"""
+_ENTRIES = "select * from log.tree_entries($1, $2, $3, $4)"
 
 
 async def read_entries(
@@ -34,8 +28,8 @@ async def read_entries(
         }
     )
     rows = await connection.fetch(
-        _RUNS, [r.start for r in leaves], [r.stop for r in leaves], [level for level, _ in tiles],
-        [tile for _, tile in tiles], WIDTH,
+        _ENTRIES, [r.start for r in leaves], [r.stop for r in leaves], [level for level, _ in tiles],
+        [tile for _, tile in tiles],
     )  # fmt: skip
     return {
         (level, first + n): hashes[n * HASH_SIZE : (n + 1) * HASH_SIZE]

@@ -1,6 +1,11 @@
 -- The log. Rows of log.events are never changed; order is given later, by the sealer, in log.sealed.
 create schema if not exists log;
 
+-- Whoever seals holds a lock on this table, to the end of its transaction; so does an installation, before all else. A
+-- lock that a service cannot take, as it could an advisory one.
+create table if not exists log.sealing ();
+lock table log.sealing in exclusive mode;
+
 create table if not exists log.streams (
   stream_id text primary key collate "C",
   version   integer not null,
@@ -84,10 +89,13 @@ alter table log.sealer_state
   add column if not exists backlog_snapshot pg_snapshot,
   add column if not exists backlog_from bigint,
   add column if not exists backlog_to bigint;
-insert into log.sealer_state (one, next_index, snapshot, system_identifier)
-  select true, 0, '3:3:', system_identifier from pg_control_system() on conflict do nothing;
+-- Roots of the complete subtrees of the tree of next_index leaves, by height from 0: what log.grow_tree goes on from.
+alter table log.sealer_state add column if not exists peaks bytea[];
+insert into log.sealer_state (one, next_index, snapshot, system_identifier, peaks)
+  select true, 0, '3:3:', system_identifier, '{}' from pg_control_system() on conflict do nothing;
 
--- Merkle tiles of height 8 (C2SP tlog-tiles), levels 1 and up; level 0 is log.sealed.leaf_hash.
+-- Merkle tiles of height 4, levels 1 and up; level 0 is log.sealed.leaf_hash. Entry i of level n is the root of the
+-- 16 ** n leaves from i * 16 ** n on, and stands in tile i / 16 (docs/decisions/0024).
 create table if not exists log.tiles (
   level smallint, index bigint, hashes bytea not null, primary key (level, index)
 );

@@ -20,29 +20,74 @@ $$;
 create or replace function log.add_topics(p_names text[]) returns table (name text, number smallint)
 language plpgsql security definer set search_path = log, pg_temp as $$
 begin
-  insert into topics (name) select n from unnest(p_names) n where not exists (select from topics t where t.name = n);
+  insert into topics (name) select n from unnest(p_names) n where not exists (select from topics t where t.name = n)
+    on conflict do nothing;  -- another sealer adds it, too
   return query select t.name, t.number from topics t;
 end $$;
 
--- Number what log.unsealed finds, in its order, with dense log indexes, partitions and leaf hashes; log.seal has to
--- follow in the same transaction, the one that holds the sealer's lock. p_topics: the topic's number by event type. If
--- it lacks a type nothing is written, and the types it lacks are the answer.
-create or replace function log.number_unsealed(p_limit integer, p_partitions integer, p_topics jsonb)
-returns table (first_index bigint, snapshot text, highest bigint, last bigint, leaf_hashes bytea, oldest timestamptz,
-               unknown_types text[])
+-- Grow the tree of p_size leaves by leaf hashes (RFC 6962, 2.1): level by level, each level's nodes end to end in one
+-- value. p_peaks are the roots of the complete subtrees by height, those that wait for a right sibling; the answer is
+-- the grown tree's. Every fourth height goes to log.tiles.
+create or replace function log.grow_tree(p_size bigint, p_leaves bytea, p_peaks bytea[]) returns bytea[]
+language plpgsql set search_path = log, pg_temp as $$
+declare height integer := 0; first bigint := p_size; nodes bytea := p_leaves; peaks bytea[] := p_peaks;
+begin
+  while length(nodes) > 0 loop
+    if height > 0 and height % 4 = 0 then
+      insert into tiles as t (level, index, hashes)
+        select height / 4, (first + n) >> 4, string_agg(substr(nodes, 32 * n + 1, 32), ''::bytea order by n)
+          from generate_series(0, length(nodes) / 32 - 1) n group by (first + n) >> 4
+      on conflict (level, index) do update set hashes = t.hashes || excluded.hashes;
+    end if;
+    if first % 2 = 1 then
+      if peaks[height + 1] is null then
+        raise exception 'the tree of % leaves lacks its subtree of height %', p_size, height using errcode = 'data_corrupted';
+      end if;
+      nodes := peaks[height + 1] || nodes;
+      first := first - 1;
+    end if;
+    peaks[height + 1] := case when length(nodes) % 64 = 32 then substr(nodes, length(nodes) - 31) end;
+    nodes := (select string_agg(sha256('\x01'::bytea || substr(nodes, 64 * n + 1, 64)), ''::bytea order by n)
+                from generate_series(0, length(nodes) / 64 - 1) n);
+    first := first / 2;
+    height := height + 1;
+  end loop;
+  return peaks;
+end $$;
+
+-- One pass: what log.unsealed finds gets dense log indexes in its order, partitions, leaf hashes and its place in the
+-- tree. No row: another sealer is at work. Nothing is sealed of a log that has fewer than p_at_least events, nor while
+-- p_topics, the topic's number by event type, lacks a type: those it lacks are told.
+drop function if exists log.number_unsealed;  -- of an earlier release, whose sealer has to stop
+drop function if exists log.try_sealer_lock;
+drop function if exists log.seal(bigint, bigint, text, bigint, bigint, smallint[], bigint[], bytea[]);
+create or replace function log.seal(p_limit integer, p_partitions integer, p_topics jsonb, p_at_least bigint)
+returns table (sealed_from bigint, sealed_to bigint, oldest timestamptz, unknown_types text[])
 language plpgsql security definer set search_path = log, pg_temp set enable_seqscan = off set enable_mergejoin = off as $$
 #variable_conflict use_variable
-declare positions bigint[];
+declare state sealer_state; seen text; last_of_backlog bigint; last bigint; positions bigint[]; leaves bytea;
 begin
-  select min(u.first_index), min(u.snapshot), min(u.highest), array_agg(u.event_position)
-    into first_index, snapshot, highest, positions from unsealed(p_limit) u;
-  if positions is null then return; end if;
+  begin
+    lock table sealing in exclusive mode nowait;
+  exception when lock_not_available then return;
+  end;
+  select * into state from sealer_state;
+  sealed_from := state.next_index;
+  sealed_to := sealed_from;
+  if sealed_from < p_at_least then return next; return; end if;
+  if state.peaks is null then
+    raise exception 'the tree of % leaves is not made yet, or leaves were missing when it was to be made', sealed_from
+      using errcode = 'data_corrupted';
+  end if;
+  select min(u.snapshot), min(u.highest), array_agg(u.event_position)
+    into seen, last_of_backlog, positions from unsealed(p_limit) u;
+  if positions is null then return next; return; end if;
   last := positions[cardinality(positions)];
 
   with found as materialized (
-      select first_index + p.o - 1 as log_index, e.position, e.type, (p_topics -> e.type)::smallint as topic,
+      select sealed_from + p.o - 1 as log_index, e.position, e.type, (p_topics -> e.type)::smallint as topic,
              partition_of(e.stream_id, p_partitions) as partition, e.recorded_at,
-             leaf_hash(first_index + p.o - 1, e) as leaf_hash
+             leaf_hash(sealed_from + p.o - 1, e) as leaf_hash
         from unnest(positions) with ordinality p(position, o) join events e on e.position = p.position),
   unknown as materialized (select array_agg(distinct f.type) as types from found f where f.topic is null),
   numbered as (
@@ -59,45 +104,20 @@ begin
           from found f join topics t on t.number = f.topic, unknown u where u.types is null group by t.name, f.partition
       on conflict (topic, partition) do update set log_index = excluded.log_index)
   select string_agg(f.leaf_hash, ''::bytea order by f.log_index), min(f.recorded_at), min(u.types)
-    into leaf_hashes, oldest, unknown_types from found f, unknown u;
+    into leaves, oldest, unknown_types from found f, unknown u;
+  if unknown_types is not null then return next; return; end if;
+
+  sealed_to := sealed_from + cardinality(positions);
+  update sealer_state s
+     set next_index = sealed_to,
+         peaks      = grow_tree(sealed_from, leaves, state.peaks),
+         snapshot         = case when last = last_of_backlog then seen::pg_snapshot else s.snapshot end,
+         backlog_snapshot = case when last < last_of_backlog then seen::pg_snapshot end,
+         backlog_from     = case when last < last_of_backlog then last end,
+         backlog_to       = case when last < last_of_backlog then last_of_backlog end;
+  perform pg_notify('sealed', sealed_to::text);
   return next;
 end $$;
-
--- Close the pass: the tree grown by what was numbered, and where the next pass goes on. p_snapshot and p_highest come
--- with the rows: a backlog is at its end when p_highest is the last.
-do $$
-declare old regprocedure;
-begin
-  for old in select oid from pg_proc where proname = 'seal' and pronamespace = 'log'::regnamespace and pronargs <> 8 loop
-    execute format('drop function %s', old);  -- of an earlier release
-  end loop;
-end $$;
-create or replace function log.seal(
-  p_first bigint, p_next bigint, p_snapshot text, p_highest bigint, p_last bigint,
-  p_tile_levels smallint[], p_tile_indexes bigint[], p_tile_hashes bytea[])
-returns void language plpgsql security definer set search_path = log, pg_temp as $$
-begin
-  update sealer_state
-     set next_index = p_next,
-         snapshot         = case when p_last = p_highest then p_snapshot::pg_snapshot else snapshot end,
-         backlog_snapshot = case when p_last < p_highest then p_snapshot::pg_snapshot end,
-         backlog_from     = case when p_last < p_highest then p_last end,
-         backlog_to       = case when p_last < p_highest then p_highest end
-   where next_index = p_first;
-  if not found then raise exception 'another sealer was here: next index is not %', p_first; end if;
-
-  insert into tiles as t (level, index, hashes)
-    select l, i, string_agg(h, ''::bytea order by o)
-      from unnest(p_tile_levels, p_tile_indexes, p_tile_hashes) with ordinality u(l, i, h, o) group by l, i
-  on conflict (level, index) do update set hashes = t.hashes || excluded.hashes;
-
-  perform pg_notify('sealed', p_next::text);
-end $$;
-
--- One sealer at a time: held to the end of the transaction.
-create or replace function log.try_sealer_lock() returns boolean language sql volatile as $$
-  select pg_try_advisory_xact_lock(4242)
-$$;
 
 -- After a dump and restore transaction ids start anew, and the stored snapshot would hide rows for ever.
 -- Every row that is not sealed yet then counts as a backlog: the next passes look at each row once.
@@ -115,4 +135,25 @@ begin
            where not exists (select from sealed s where s.position = e.position)) u
    where sealer_state.system_identifier <> c.system_identifier;
   return found;
+end $$;
+
+-- Make the tree of a log that an earlier release began, whose tiles were of another height, from p_chunk leaves at a
+-- time. Where a leaf is missing no tree is made, and nothing more is sealed.
+create or replace function log.make_missing_tree(p_chunk integer default 65536) returns void
+language plpgsql set search_path = log, pg_temp as $$
+declare size bigint; done bigint := 0; leaves bytea; part bigint; grown bytea[] := '{}';
+begin
+  if not exists (select from sealer_state where peaks is null) then return; end if;
+  lock table sealing in exclusive mode;
+  select next_index into size from sealer_state where peaks is null;
+  if not found then return; end if;
+  delete from tiles;
+  while done < size loop
+    select string_agg(leaf_hash, ''::bytea order by log_index), count(*) into leaves, part from sealed
+     where log_index >= done and log_index < least(done + p_chunk, size);
+    if part < least(p_chunk, size - done) then return; end if;
+    grown := grow_tree(done, leaves, grown);
+    done := done + part;
+  end loop;
+  update sealer_state set peaks = grown;
 end $$;

@@ -14,12 +14,11 @@ revoke all on all functions in schema log from public;
 grant usage on schema log, work, projection, views to hallmark_service;
 grant select on all tables in schema log to hallmark_service;
 revoke all on all functions in schema log from hallmark_service;   -- it once had them all
-grant execute on function log.append_batch, log.unsealed, log.streams_at to hallmark_service;
+grant execute on function log.append_batch, log.unsealed, log.streams_at, log.tree_entries to hallmark_service;
 grant usage on schema log to hallmark_ledger;
 grant select on all tables in schema log to hallmark_ledger;
-grant execute on function log.try_sealer_lock, log.add_topics, log.number_unsealed, log.seal,
-                          log.rewind_sealer_after_restore, log.lock_checkpoints, log.add_checkpoint,
-                          log.add_cosignature to hallmark_ledger;
+grant execute on function log.add_topics, log.seal, log.rewind_sealer_after_restore, log.lock_checkpoints,
+                          log.add_checkpoint, log.add_cosignature, log.tree_entries to hallmark_ledger;
 grant select, insert, update, delete on all tables in schema work, projection to hallmark_service;
 grant select on all tables in schema views to hallmark_service;
 grant usage on all sequences in schema work to hallmark_service;
