@@ -65,8 +65,16 @@ def _shown(found: dict[str, Any]) -> None:
         output.table(["KEY", "SIGNS"], [[k["key_id"], k["purpose"]] for k in found["signing_keys"]])
 
 
-def set_roles(account: Account, roles: Roles = None, json: Json = False) -> None:
-    """Replace an account's roles; without any, it may do nothing."""
+def set_roles(
+    account: Account,
+    *,
+    roles: Roles = None,
+    none: Annotated[bool, typer.Option("--none", help="Take all of them away: it may then do nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Replace an account's roles."""
+    if bool(roles) == none:
+        raise typer.BadParameter("name all roles that it is to have, with --role, or --none")
     with base.client() as hallmark:
         written = hallmark.set_roles(account, roles or ())
     output.show(written, lambda: output.say(f"{account} has the roles: {', '.join(roles or ()) or 'none'}"))
