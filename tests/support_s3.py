@@ -27,7 +27,7 @@ async def s3_server(folder: Path) -> AsyncIterator[str]:
             command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_CREDENTIALS, start_new_session=True
         ) as server:
             try:
-                if await _came_up(port) or attempt == 4:
+                if await _came_up(server, port) or attempt == 4:
                     yield f"http://127.0.0.1:{port}"
                     return
             finally:
@@ -39,33 +39,30 @@ _CREDENTIALS = {**os.environ, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KE
 
 def _weed(folder: Path, port: int) -> list[str]:
     folder.mkdir()
-    parts = ("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc")
+    parts = (
+        *("master.port", "master.port.grpc", "volume.port", "volume.port.grpc", "filer.port", "filer.port.grpc"),
+        "s3.port.grpc",
+    )
     return [
         str(Path(sys.executable).with_name("weed")),
         *("server", f"-dir={folder}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-s3", f"-s3.port={port}"),
-        *(
-            "-s3.port.grpc=0",
-            "-s3.port.iceberg=0",
-            "-s3.port.lance=0",
-            "-volume.max=4",
-            "-master.volumeSizeLimitMB=128",
-        ),
-        *(f"-{part}={ports.choose()}" for part in parts),  # grpc ports are 10,000 higher unless told
+        *("-s3.port.iceberg=0", "-s3.port.lance=0", "-volume.max=4", "-master.volumeSizeLimitMB=128"),
+        *(f"-{part}={ports.choose()}" for part in parts),  # unless told, 10,000 above another: perhaps no port at all
     ]
 
 
-async def _came_up(port: int) -> bool:
+async def _came_up(server: subprocess.Popen[bytes], port: int) -> bool:
     with suppress(TimeoutError):
-        return await until(lambda: _answers(port), seconds=20)
-    return False
+        await until(lambda: _ended_or_answers(server, port), seconds=20)
+    return server.poll() is None
 
 
-async def _answers(port: int) -> bool:
+async def _ended_or_answers(server: subprocess.Popen[bytes], port: int) -> bool:
     async with httpx.AsyncClient() as client:
         try:
             return (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
         except httpx.TransportError:
-            return False
+            return server.poll() is not None
 
 
 def signed(method: str, url: str, content: bytes = b"", **headers: str) -> httpx.Request:

@@ -79,13 +79,13 @@ async def young_server() -> AsyncIterator[LocalPostgres]:
         yield server
 
 
-async def goes_on(pool: Pool, backup: Backup) -> None:
+async def goes_on(pool: Pool, backup: Backup, seconds: float = 10) -> None:
     """A ledger starts on the restored log and three more events come in: nothing is missing and nothing is twice."""
     await PostgresEventStore(pool).append(*[append(f"new{n}") for n in range(3)])
     sealer = Sealer(pool, partitions=4)
     running = asyncio.create_task(sealer.run())
     with suppress(TimeoutError):  # the check tells what is missing
-        await until(lambda: pool.fetchval("select next_index = $1 from log.sealer_state", backup.events + 3), 10)
+        await until(lambda: pool.fetchval("select next_index = $1 from log.sealer_state", backup.events + 3), seconds)
     running.cancel()
     await check_log(pool, backup.events + 3)
 
@@ -124,7 +124,7 @@ async def test_without_looking_at_every_row_once_new_events_are_lost_after_a_res
         await restore(backup.folder, dsn)
         await schema.install(dsn, broken)
         with pytest.raises(AssertionError, match="never sealed"):
-            await goes_on(pool, backup)
+            await goes_on(pool, backup, seconds=1)
 
 
 async def looked_at(pool: Pool) -> int:

@@ -13,6 +13,7 @@ from registry_core.handlers import Effect, Emit, Execute, Reader, StartJob
 from registry_core.messaging import dead_letters
 from registry_core.messaging.jobs import MAX_FAILURES
 from registry_core.messaging.transport import InboundRecord, Rejection, Transport
+from registry_core.notifier import JOBS
 from registry_core.service import Platform, Service
 from registry_core.settings import Settings
 from registry_core.store import ANY, Append
@@ -173,6 +174,7 @@ async def test_a_job_that_failed_for_good_is_a_letter_and_is_replayed(settings: 
 async def _hurried(platform: Platform) -> list[dead_letters.DeadLetter]:
     """The open letters; pauses between attempts are cut short."""
     await platform.pool.execute("update work.jobs set run_at = now() where state = 'waiting'")
+    platform.notifier.wake(JOBS)
     return await dead_letters.listing(platform.pool, "open", 10)
 
 
