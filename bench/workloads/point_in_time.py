@@ -12,7 +12,7 @@ from registry_core.store.postgres import PostgresEventStore
 from registry_core.values import State
 from registry_core.version import Version
 
-from bench.filling import filled
+from bench.filling import filled, warm
 from bench.lives import BEGINNING, LIFE, stream_of
 from bench.place import Place, pool_of
 from bench.timing import for_seconds
@@ -28,6 +28,7 @@ SLOWER = 1.5
 async def point_in_time(place: Place) -> AsyncIterator[Sides]:
     """A random model's state as of a time and known now, folded; 10 million events in store, and 100 thousand."""
     large, small = await filled(place, EVENTS), await filled(place, FEW)
+    await warm(large)
     async with pool_of(large, 1) as in_large, pool_of(small, 1) as in_small:
         states = [_states(pool, count, Random(place.seed)) for pool, count in ((in_large, EVENTS), (in_small, FEW))]
 

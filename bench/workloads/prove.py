@@ -6,7 +6,7 @@ from random import Random
 from hallmark_ledger.log import inclusion_proof, log_size
 from registry_core.store.tiles import StoredTree
 
-from bench.filling import filled
+from bench.filling import filled, warm
 from bench.place import Place, pool_of
 from bench.timing import for_seconds
 from bench.workload import Sample, Sides, p99_at_most, workload
@@ -19,6 +19,7 @@ SECONDS = 3.0
 async def prove(place: Place) -> AsyncIterator[Sides]:
     """The inclusion proof of a random event of 10 million, read and computed as the ledger's route does."""
     database, random = await filled(place, EVENTS), Random(place.seed)
+    await warm(database)
     async with pool_of(database) as pool:
         tree = StoredTree(pool)
 
