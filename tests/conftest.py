@@ -18,6 +18,7 @@ from registry_core.local.postgres import LocalPostgres, temporary_postgres
 from registry_core.settings import Settings
 from registry_core.store import schema
 from registry_core.store.connections import Pool
+from support_s3 import bucket, s3_server
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # two cores are everybody's
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -40,6 +41,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 async def postgres_server() -> AsyncIterator[LocalPostgres]:
     async with temporary_postgres() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+async def object_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
+    """The endpoint of a real S3 server."""
+    async with s3_server(tmp_path_factory.mktemp("s3")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(params=["folder", "s3"])
+def artifact_store(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
+    """Settings of a place for artifacts: once the default folder, once a bucket."""
+    return {} if request.param == "folder" else bucket(request.getfixturevalue("object_server"), tmp_path.name)
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from pydantic import SecretStr
 from registry_core.local import ports
 from support import until
 
@@ -63,6 +65,17 @@ async def _ended_or_answers(server: subprocess.Popen[bytes], port: int) -> bool:
             return (await client.get(f"http://127.0.0.1:{port}/healthz")).status_code == 200
         except httpx.TransportError:
             return server.poll() is not None
+
+
+def bucket(endpoint: str, prefix: str) -> dict[str, Any]:
+    """Settings for artifacts under a prefix of the bucket `hallmark`, which is made where needed."""
+    httpx.put(f"{endpoint}/hallmark")
+    return {
+        "objects_url": f"s3://hallmark/{prefix}",
+        "objects_endpoint": endpoint,
+        "objects_access_key": "test",
+        "objects_secret_key": SecretStr("test-secret"),
+    }
 
 
 def signed(method: str, url: str, content: bytes = b"", **headers: str) -> httpx.Request:

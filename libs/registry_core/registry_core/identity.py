@@ -20,6 +20,7 @@ from registry_core.personal import Sealed
 
 ACTIONS: Final[dict[str, frozenset[str]]] = {
     "read": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
+    "download": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
     "register": frozenset({"contributor", "admin"}),
     "amend": frozenset({"contributor", "manager", "admin"}),
     "promote": frozenset({"contributor", "manager", "admin"}),
@@ -38,6 +39,7 @@ ACTIONS: Final[dict[str, frozenset[str]]] = {
 }
 """Who may do what; an action or role not named here is refused. `reviewer` stands for every `reviewer:<role>`.
 
+`download` is to have a file's content, by whatever way: whoever is not to have it may still be one who reads.
 `amend` is to write to a version, and further for those alone who answer for it, or managers."""
 
 

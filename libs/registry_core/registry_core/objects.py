@@ -4,20 +4,26 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotFoundError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
 from registry_core.problems import Problem
 from registry_core.settings import Settings
 from registry_core.values import sha256_digest
 
+if TYPE_CHECKING:
+    from obstore import GetOptions, GetResult
+
 CHUNK = 8 * 1024 * 1024
 """Bytes held in memory; a part of a multipart upload, of which S3 wants at least 5 MiB."""
+_READ = 1024 * 1024
+"""Bytes read at once."""
 EVIDENCE_LIMIT = 16 * 1024 * 1024
 """Bytes of one piece of evidence."""
 
@@ -78,6 +84,11 @@ class ObjectStorage:
             return True
         return False
 
+    async def size(self, digest: str) -> int:
+        """Bytes of an object. Raises Problem 404; ConnectionError."""
+        with _reading(digest):
+            return (await obstore.head_async(self._store, self.path_of(digest)))["size"]
+
     async def put_stream(
         self, digest: str, chunks: AsyncIterable[bytes], limit: int, *, size: int | None = None
     ) -> int:
@@ -121,16 +132,41 @@ class ObjectStorage:
 
     async def stream(self, digest: str) -> AsyncIterator[bytes]:
         """A large object in chunks. Raises Problem 404; ConnectionError."""
+        async for chunk in await self.read(digest):
+            yield chunk
+
+    async def read(self, digest: str, part: tuple[int, int] | None = None) -> AsyncIterator[bytes]:
+        """An object's chunks, or those of its bytes from the first number up to, and without, the second.
+
+        Raises Problem 404 before there is a chunk; ConnectionError, then or later.
+        """
+        wanted: GetOptions | None = {"range": part} if part else None
         with _reading(digest):
-            found = await obstore.get_async(self._store, self.path_of(digest))
-            async for chunk in found.stream(min_chunk_size=CHUNK):
-                yield bytes(chunk)
+            found = await obstore.get_async(self._store, self.path_of(digest), options=wanted)
+        return _chunks_of(found, digest)
+
+    async def delete(self, digest: str) -> None:
+        """Nothing where it is not there."""
+        with suppress(NotFoundError, FileNotFoundError):
+            await obstore.delete_async(self._store, self.path_of(digest))
+
+    async def signed_url(self, digest: str, lifetime: timedelta) -> str | None:
+        """An address from which anybody reads the object until it runs out; None where the store has no such."""
+        if not isinstance(self._store, S3Store | GCSStore | AzureStore):
+            return None
+        return await obstore.sign_async(self._store, "GET", self.path_of(digest), lifetime)
 
     async def download(self, digest: str, path: Any) -> None:
         """Write an object to a local file, in constant memory."""
         with await asyncio.to_thread(open, path, "wb") as file:
             async for chunk in self.stream(digest):
                 await asyncio.to_thread(file.write, chunk)
+
+
+async def _chunks_of(found: "GetResult", digest: str) -> AsyncIterator[bytes]:
+    with _reading(digest):
+        async for chunk in found.stream(min_chunk_size=_READ):
+            yield bytes(chunk)
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Errors at HTTP's edge: RFC 9457 problem documents that say how to mend what is wrong."""
 
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -7,11 +8,20 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
     """Raise it anywhere below a route; the application renders it as `application/problem+json`."""
 
     def __init__(
-        self, status: int, slug: str, detail: str, *, fix: str = "", field: str = "", **extensions: Any
+        self,
+        status: int,
+        slug: str,
+        detail: str,
+        *,
+        fix: str = "",
+        field: str = "",
+        headers: Mapping[str, str] | None = None,
+        **extensions: Any,
     ) -> None:
+        """`headers` go with the answer, where the status demands some."""
         super().__init__(detail)
         self.status, self.slug, self.detail, self.fix, self.field = status, slug, detail, fix, field
-        self.extensions = extensions
+        self.headers, self.extensions = dict(headers or {}), extensions
 
     def document(self) -> dict[str, Any]:
         """The RFC 9457 document; `fix` and `field` (a JSON pointer) are Hallmark's extensions."""

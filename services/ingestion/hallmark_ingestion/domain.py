@@ -166,6 +166,17 @@ def declared_file(state: Version, name: str) -> File:
     raise Problem(404, "not-found", f"{state.ref} has no file {name!r}", fix=f"its files are: {names}")
 
 
+def stored_file(state: Version, name: str) -> File:
+    """The file of that name, for reading. Raises Problem 404 also where its content has not come yet."""
+    file = declared_file(state, name)
+    if file.name not in state.stored:
+        raise Problem(
+            404, "not-uploaded", f"{file.name} of {state.ref} was declared and not uploaded",
+            fix=f"whoever registered it uploads it: hallmark upload {state.ref} {file.name}", digest=file.digest,
+        )  # fmt: skip
+    return file
+
+
 def changed_dependencies(asset: Asset, joining: Event) -> list[DependencyChanged]:
     """Who has to hear, now that this version or dependant joins, that a newer version came after they did (A2)."""
     return [

@@ -6,35 +6,17 @@ import os
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
-import httpx
 import pytest
-from pydantic import SecretStr
 from registry_core.objects import CHUNK, ObjectStorage
 from registry_core.problems import Problem
 from registry_core.settings import Settings
-from support_s3 import s3_server
 
 
-@pytest.fixture(scope="session")
-async def s3(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[str]:
-    async with s3_server(tmp_path_factory.mktemp("s3")) as endpoint:
-        yield endpoint
-
-
-@pytest.fixture(params=["folder", "s3"])
-def storage(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStorage:
-    if request.param == "folder":
-        return ObjectStorage.open(Settings(data_dir=tmp_path))
-    endpoint = request.getfixturevalue("s3")
-    httpx.put(f"{endpoint}/hallmark")
-    settings = Settings(
-        objects_url=f"s3://hallmark/{tmp_path.name}",
-        objects_endpoint=endpoint,
-        objects_access_key="test",
-        objects_secret_key=SecretStr("test-secret"),
-    )
-    return ObjectStorage.open(settings)
+@pytest.fixture
+def storage(artifact_store: dict[str, Any], tmp_path: Path) -> ObjectStorage:
+    return ObjectStorage.open(Settings(data_dir=tmp_path, **artifact_store))
 
 
 def digest_of(data: bytes) -> str:

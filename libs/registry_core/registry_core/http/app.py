@@ -142,7 +142,7 @@ def metrics() -> bytes:
 
 def _problem(request: AnyRequest, error: Problem) -> Response[dict[str, Any]]:
     REFUSALS.labels(error.slug).inc()
-    headers = {"WWW-Authenticate": "Bearer"} if error.status == 401 else {}
+    headers = error.headers | ({"WWW-Authenticate": "Bearer"} if error.status == 401 else {})
     return Response(error.document(), status_code=error.status, media_type="application/problem+json", headers=headers)
 
 

@@ -64,7 +64,7 @@ async def _absent(platform: Platform, stream: str, moment: Moment, unknown: Prob
 def not_yet(what: str, moment: Moment, stream: list[RecordedEvent]) -> Problem:
     """404 for the time before a stream's first event."""
     first = stream[0]
-    begun = {"first_recorded_at": first.recorded_at, "first_occurred_at": first.occurred_at}
+    begun: dict[str, Any] = {"first_recorded_at": first.recorded_at, "first_occurred_at": first.occurred_at}
     if moment.known_at is not None and not Moment(known_at=moment.known_at).of(stream):
         since = first.recorded_at.isoformat()
         detail = f"{what} was not known at {moment.known_at.isoformat()}; it was first recorded at {since}"
