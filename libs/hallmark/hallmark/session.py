@@ -3,7 +3,8 @@
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -75,7 +76,7 @@ class Session:
 
     def send(self, call: Call) -> Any:
         """The parsed answer. Raises HallmarkError for a refusal, UnreachableError for none."""
-        return self._retrying(lambda: self._send_once(call))
+        return self.retrying(lambda: self._send_once(call))
 
     def ask(self, call: Call) -> Document:
         """The answer where it is a JSON object. Raises as `send`, and HallmarkError for anything else."""
@@ -85,12 +86,16 @@ class Session:
             raise HallmarkError("Unreadable answer", f"{call.path} did not answer with a JSON object", fix=fix)
         return found
 
-    def download(self, call: Call, path: Path, progress: Progress | None = None) -> Path:
+    def save(self, call: Call, path: Path, progress: Progress | None = None) -> Path:
         """Write the answer to a file, whole or not at all. Raises as `send`, and OSError."""
-        return self._retrying(lambda: self._download_once(call, path, progress or (lambda _: None)))
+        return self.retrying(lambda: self._save_once(call, path, progress or (lambda _: None)))
 
-    def _retrying(self, attempt: Callable[[], T]) -> T:
-        begun, noticed = self._retry.clock(), False
+    def retrying(self, attempt: Callable[[], T], moved: Callable[[], int] = lambda: 0) -> T:
+        """The attempt's value, made again while the server is not there, for as long as it gets on.
+
+        `moved` says how far it has got: the time for retries begins anew whenever that has grown.
+        """
+        begun, noticed, before = self._retry.clock(), False, moved()
         for pause in wire.pauses():
             try:
                 return attempt()
@@ -98,6 +103,8 @@ class Session:
                 raise HallmarkError("Bad request", f"this cannot be sent: {error}", fix="look at the token") from error
             except (httpx.TransportError, _BusyError) as error:
                 reason = str(error) or type(error).__name__
+                if moved() > before:
+                    begun, before = self._retry.clock(), moved()
                 if self._retry.clock() - begun + pause > self._retry.seconds:
                     fix = error.fix if isinstance(error, _BusyError) else ""
                     raise UnreachableError(self.url, reason, self._retry.seconds, fix) from error
@@ -112,21 +119,38 @@ class Session:
         _check(response)
         return wire.answer(response.content, response.headers.get("content-type", ""))
 
-    def _download_once(self, call: Call, path: Path, progress: Progress) -> Path:
-        response = self._http.send(self._request(call), stream=True)
+    def _save_once(self, call: Call, path: Path, progress: Progress) -> Path:
+        with self._opened(call, {}) as response:
+            return _write_whole(response, path, progress)
+
+    def receive(
+        self,
+        call: Call,
+        headers: Mapping[str, str],
+        begin: Callable[[int, httpx.Headers], object],
+        write: Callable[[bytes], object],
+    ) -> None:
+        """One attempt: `begin` gets status and headers of the answer, `write` its bytes. Raises as an attempt may."""
+        with self._opened(call, headers) as response:
+            begin(response.status_code, response.headers)
+            for chunk in response.iter_bytes():  # as they come: a chunk size would lose the last ones when it breaks
+                write(chunk)
+
+    @contextmanager
+    def _opened(self, call: Call, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+        response = self._http.send(self._request(call, headers), stream=True)
         try:
             if not response.is_success:
                 response.read()
             _check(response)
-            return _write_whole(response, path, progress)
+            yield response
         finally:
             response.close()
 
-    def _request(self, call: Call) -> httpx.Request:
+    def _request(self, call: Call, headers: Mapping[str, str] | None = None) -> httpx.Request:
         content = call.content() if callable(call.content) else call.content
-        return self._http.build_request(
-            call.method, call.path, params=call.params, headers=call.headers, content=content
-        )
+        sent = {**call.headers, **(headers or {})}
+        return self._http.build_request(call.method, call.path, params=call.params, headers=sent, content=content)
 
 
 def _check(response: httpx.Response) -> None:

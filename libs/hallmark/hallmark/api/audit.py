@@ -14,11 +14,11 @@ class Audit(Session):
 
     def evidence_pack(self, ref: str, path: str | Path, progress: Progress | None = None) -> Path:
         """One version's events with proofs, evidence and decisions, as a file that anyone can verify offline."""
-        return self.download(read(f"/v1/audit/versions/{segment(ref)}/pack"), Path(path), progress)
+        return self.save(read(f"/v1/audit/versions/{segment(ref)}/pack"), Path(path), progress)
 
     def export_log(self, path: str | Path, progress: Progress | None = None) -> Path:
         """The whole log with its checkpoints, as one file."""
-        return self.download(read("/v1/audit/export"), Path(path), progress)
+        return self.save(read("/v1/audit/export"), Path(path), progress)
 
     def checkpoint(self) -> str:
         """The newest signed checkpoint: keep it where nobody with access to the server can change it."""

@@ -1,4 +1,4 @@
-"""`hallmark register`, `upload`, `amend`, `evidence add`."""
+"""`hallmark register`, `upload`, `download`, `amend`, `evidence add`."""
 
 import json as json_format
 from pathlib import Path
@@ -22,6 +22,7 @@ MetadataFile = Annotated[
 def add_to(app: typer.Typer) -> None:
     app.command()(register)
     app.command()(upload)
+    app.command()(download)
     app.command()(amend)
     evidence = base.group("Documents about a version.")
     evidence.command("add")(add_evidence)
@@ -64,6 +65,25 @@ def upload(
     with base.client() as hallmark, output.progress(path.name, path.stat().st_size) as count:
         written = hallmark.upload_file(ref, path, name, count)
     output.show(written, lambda: output.say(f"Stored {written['file']} of {ref}"))
+
+
+def download(
+    ref: Ref,
+    files: Annotated[list[str] | None, typer.Option("--file", metavar="NAME", help="Only this; repeatable.")] = None,
+    to: Annotated[Path, typer.Option("--to", file_okay=False, help="The folder; made where needed.")] = Path(),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files of other content.")] = False,
+    json: Json = False,
+) -> None:
+    """Get a version's files, verified. Again goes on where it broke off, and does not get what is there."""
+    with base.client() as hallmark:
+        total = sum(file.size or 0 for file in hallmark.files_of(ref, files))
+        with output.progress("downloading", total) as count:
+            found = hallmark.download(ref, to, files, overwrite=overwrite, progress=count)
+    output.show(found, lambda: output.table(["file", "bytes", "outcome"], _landed(found)))
+
+
+def _landed(found: dict[str, Any]) -> list[list[object]]:
+    return [[file["path"], file["size"], file["outcome"]] for file in found["files"]]
 
 
 def amend(ref: Ref, metadata: MetadataFile = None, fields: Set = None, json: Json = False) -> None:
