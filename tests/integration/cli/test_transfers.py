@@ -1,0 +1,55 @@
+"""The SDK and a real server, with a connection between them that breaks at any byte."""
+
+import asyncio
+import hashlib
+import os
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hallmark import Client
+from hallmark.session import Retry
+from registry_core.service import Platform
+from registry_core.settings import Settings
+from support import served, token_of
+from support_breaking import BreakingProxy, breaking_proxy
+
+REF = "model:m@1.0.0"
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Line:
+    proxy: BreakingProxy
+    platform: Platform
+    token: str
+
+    def client(self) -> Client:
+        return Client(self.proxy.url, self.token, retry=Retry(20))
+
+
+@pytest.fixture
+async def line(settings: Settings, artifact_store: dict[str, Any]) -> AsyncIterator[Line]:
+    alone = settings.model_copy(update={"kafka_bootstrap": "", **artifact_store})
+    async with served(alone, ["ledger", "ingestion"]) as (platform, url), breaking_proxy(url) as proxy:
+        yield Line(proxy, platform, await token_of(platform, "ci", "contributor"))
+
+
+async def test_a_download_that_breaks_at_any_byte_arrives_whole(line: Line, tmp_path: Path) -> None:
+    content, dice = os.urandom(5 * MIB + 3), random.Random(5)
+    (tmp_path / "w.bin").write_bytes(content)
+
+    def download() -> None:
+        with line.client() as hallmark:
+            hallmark.register_version(REF, files=[tmp_path / "w.bin"])
+        with line.client() as hallmark:
+            line.proxy.down[:] = [dice.randrange(2 * MIB) for _ in range(6)]
+            hallmark.download(REF, tmp_path / "to")
+
+    await asyncio.to_thread(download)
+    assert line.proxy.cuts > 2
+    assert hashlib.sha256((tmp_path / "to" / "w.bin").read_bytes()).digest() == hashlib.sha256(content).digest()
+    assert [path.name for path in (tmp_path / "to").iterdir()] == ["w.bin"]
