@@ -16,6 +16,8 @@ class BreakingProxy:
     up: list[int] = field(default_factory=list)
     down: list[int] = field(default_factory=list)
     cuts: int = 0
+    passed: int = 0
+    """Bytes to the server, of all connections."""
     url: str = ""
 
     async def serve(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
@@ -43,6 +45,7 @@ class BreakingProxy:
                     await writer.drain()
                     return
                 left = left - len(data) if left is not None else None
+                self.passed += len(data) if cuts is self.up else 0
                 writer.write(data)
                 await writer.drain()
 

@@ -76,7 +76,7 @@ class Session:
 
     def send(self, call: Call) -> Any:
         """The parsed answer. Raises HallmarkError for a refusal, UnreachableError for none."""
-        return self.retrying(lambda: self._send_once(call))
+        return self.retrying(lambda: self.send_once(call))
 
     def ask(self, call: Call) -> Document:
         """The answer where it is a JSON object. Raises as `send`, and HallmarkError for anything else."""
@@ -114,7 +114,8 @@ class Session:
             self._retry.sleep(pause)
         raise AssertionError("pauses never end")
 
-    def _send_once(self, call: Call) -> Any:
+    def send_once(self, call: Call) -> Any:
+        """One attempt of what `retrying` makes again."""
         response = self._http.send(self._request(call))
         _check(response)
         return wire.answer(response.content, response.headers.get("content-type", ""))
@@ -136,6 +137,11 @@ class Session:
             for chunk in response.iter_bytes():  # as they come: a chunk size would lose the last ones when it breaks
                 write(chunk)
 
+    def head(self, path: str) -> httpx.Headers:
+        """The headers that one attempt of a HEAD gets. Raises as an attempt may."""
+        with self._opened(Call(method="HEAD", path=path), {}) as response:
+            return response.headers
+
     @contextmanager
     def _opened(self, call: Call, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
         response = self._http.send(self._request(call, headers), stream=True)
@@ -150,11 +156,15 @@ class Session:
     def _request(self, call: Call, headers: Mapping[str, str] | None = None) -> httpx.Request:
         content = call.content() if callable(call.content) else call.content
         sent = {**call.headers, **(headers or {})}
-        return self._http.build_request(call.method, call.path, params=call.params, headers=sent, content=content)
+        timeout = _TIMEOUT if call.patience is None else httpx.Timeout(60.0, connect=5.0, read=call.patience)
+        return self._http.build_request(
+            call.method, call.path, params=call.params, headers=sent, content=content, timeout=timeout
+        )
 
 
 def _check(response: httpx.Response) -> None:
-    if response.status_code in wire.BUSY:
+    elsewhere = response.status_code == 409 and "upload-offset" in response.headers  # where it is has to be asked anew
+    if response.status_code in wire.BUSY or elsewhere:
         raise _BusyError(response)
     if not response.is_success:
         raise wire.refusal(response.status_code, response.content)

@@ -18,6 +18,8 @@ Chunks = Callable[[], Iterable[bytes]]
 BUSY: Final = frozenset({502, 503, 504})
 """Statuses of a server, or of a proxy before it, that is just not there: the same call may be sent again."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
+_VERIFYING: Final = 600.0
+"""Seconds in which the server has put together and verified the largest file."""
 
 
 def segment(text: str) -> str:
@@ -39,6 +41,8 @@ class Call:
     params: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | Chunks | None = None
+    patience: float | None = None
+    """Seconds to wait for the answer, where it takes the server longer than usual."""
 
 
 def read(path: str, **params: object) -> Call:
@@ -63,6 +67,18 @@ def upload(method: str, path: str, content: bytes | Chunks, media_type: str, siz
     """A write of raw bytes."""
     headers = {**_key(), "Content-Type": media_type, "Content-Length": str(size)}
     return Call(method=method, path=path, params=_texts(params), headers=headers, content=content)
+
+
+def rest_of(where: str, content: Chunks, offset: int, size: int) -> Call:
+    """The last request of a resumable upload: a file from a byte on (draft-ietf-httpbis-resumable-upload)."""
+    headers = {
+        **_key(),
+        "Content-Type": "application/partial-upload",
+        "Content-Length": str(max(size - offset, 0)),
+        "Upload-Offset": str(offset),
+        "Upload-Complete": "?1",
+    }
+    return Call(method="PATCH", path=where, headers=headers, content=content, patience=_VERIFYING)
 
 
 def pauses() -> Iterator[float]:

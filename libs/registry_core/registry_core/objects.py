@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 CHUNK = 8 * 1024 * 1024
 """Bytes held in memory; a part of a multipart upload, of which S3 wants at least 5 MiB."""
+COPY_LIMIT = 5 * 1024**3
+"""Bytes that S3 copies in one request; what is larger is written to its place at once."""
+INCOMING = "incoming"
+"""Where content is until it is known to be right."""
+_AT_ONCE = 3
+"""Parts of an upload under way together; each is CHUNK bytes of memory."""
 _READ = 1024 * 1024
 """Bytes read at once."""
 EVIDENCE_LIMIT = 16 * 1024 * 1024
@@ -43,18 +49,27 @@ def connect(url: str, settings: Settings, **options: Any) -> ObjectStore:
     return store
 
 
+_CONDITIONAL: dict[str, Any] = {"aws_copy_if_not_exists": "multipart"}
+"""S3 has no conditional CopyObject; a multipart upload, of one copied part, it completes with `If-None-Match: *`."""
+
+
 class ObjectStorage:
     """Content-addressed: an object's name is its digest, so nothing is ever replaced."""
 
     def __init__(self, store: ObjectStore, url: str) -> None:
         self._store, self._url = store, url
 
+    @property
+    def store(self) -> ObjectStore:
+        """For what is not yet, or no longer, an object of a digest."""
+        return self._store
+
     @classmethod
     def open(cls, settings: Settings) -> Self:
         """The store named in the settings; by default a folder in the data folder."""
         if not settings.objects_url:
             return cls.in_folder(settings.data_dir / "objects")
-        return cls(connect(settings.objects_url, settings), settings.objects_url)
+        return cls(connect(settings.objects_url, settings, **_CONDITIONAL), settings.objects_url)
 
     @classmethod
     def in_folder(cls, folder: Path) -> Self:
@@ -95,24 +110,39 @@ class ObjectStorage:
         """Store a stream whose digest (and `size`) is known beforehand; its size. Nothing wrong stays behind.
 
         Read to its end also where the object is there already: whoever sends it shows that they have it. Memory stays
-        constant. Raises Problem 413 above `limit` bytes, 422 when the content has another digest or size.
+        constant. An object is never replaced: decision 0026. Raises Problem 413 above `limit` bytes, 422 when the
+        content has another digest or size.
         """
         seen = _Checked(chunks, digest, size, limit)
         if await self.has(digest):
             async for _ in seen:
                 pass
-            seen.check()
-            return seen.size
-        incoming = f"incoming/{uuid4()}"
+        elif isinstance(self._store, S3Store) and (size is None or size > COPY_LIMIT):
+            await self._write(self.path_of(digest), seen)
+        else:
+            await self._write_beside(digest, seen)
+        return seen.size
+
+    async def _write(self, path: str, seen: "_Checked") -> None:
+        """A stream that ends in an error, a wrong digest too, leaves nothing: the multipart upload is aborted."""
+        await obstore.put_async(self._store, path, seen, chunk_size=CHUNK, max_concurrency=_AT_ONCE)
+
+    async def _write_beside(self, digest: str, seen: "_Checked") -> None:
+        """Under another name first, then put where it belongs unless somebody else was faster."""
+        incoming = f"{INCOMING}/{uuid4()}"
         try:
-            await obstore.put_async(self._store, incoming, seen, chunk_size=CHUNK)
-            seen.check()
-            with suppress(AlreadyExistsError):
-                await obstore.rename_async(self._store, incoming, self.path_of(digest), overwrite=True)
+            await self._write(incoming, seen)
+            await self._put_if_absent(incoming, self.path_of(digest))
         finally:
             with suppress(NotFoundError, FileNotFoundError, BaseError):
                 await obstore.delete_async(self._store, incoming)
-        return seen.size
+
+    async def _put_if_absent(self, incoming: str, path: str) -> None:
+        with suppress(AlreadyExistsError):
+            try:
+                await obstore.copy_async(self._store, incoming, path, overwrite=False)
+            except GenericError:  # a store that knows no conditional copy; what it may replace has the same bytes
+                await obstore.copy_async(self._store, incoming, path)
 
     async def put(self, data: bytes) -> str:
         """Store some bytes; their digest."""
@@ -193,7 +223,7 @@ class _Checked:
         return f"sha256:{self._hash.hexdigest()}"
 
     def check(self) -> None:
-        """Raises Problem 422 if what passed is not what was declared."""
+        """Raises Problem 422 if what passed is not what was declared: before its reader sees its end."""
         if self.digest != self._digest:
             raise Problem(
                 422, "wrong-digest", f"the content received has {self.digest}, not {self._digest}",
@@ -219,3 +249,4 @@ class _Checked:
                 )
             self._hash.update(chunk)
             yield chunk
+        self.check()

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
-from hallmark import Client
+from hallmark import Client, UnreachableError
+from hallmark.api import versions
 from hallmark.session import Retry
 from registry_core.service import Platform
 from registry_core.settings import Settings
@@ -53,3 +55,45 @@ async def test_a_download_that_breaks_at_any_byte_arrives_whole(line: Line, tmp_
     assert line.proxy.cuts > 2
     assert hashlib.sha256((tmp_path / "to" / "w.bin").read_bytes()).digest() == hashlib.sha256(content).digest()
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["w.bin"]
+
+
+async def test_an_upload_that_breaks_at_any_byte_goes_on(line: Line, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(versions, "RESUMABLE", MIB)
+    content, dice, moved = os.urandom(20 * MIB + 3), random.Random(7), list[int]()
+    (tmp_path / "w.bin").write_bytes(content)
+
+    def upload() -> None:
+        with line.client() as hallmark:
+            line.proxy.up[:] = [10 * MIB, *(dice.randrange(9 * MIB) for _ in range(5))]
+            hallmark.register_version(REF, files=[tmp_path / "w.bin"], progress=moved.append)
+
+    await asyncio.to_thread(upload)
+    assert line.proxy.cuts > 2
+    assert sum(moved) == len(content)
+    digest = "sha256:" + hashlib.sha256(content).hexdigest()
+    assert b"".join([chunk async for chunk in line.platform.objects.stream(digest)]) == content
+    assert await left_behind(line) == []
+
+
+async def test_another_process_goes_on_with_an_upload(line: Line, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(versions, "RESUMABLE", MIB)
+    content = os.urandom(20 * MIB)
+    (tmp_path / "w.bin").write_bytes(content)
+
+    def upload() -> int:
+        line.proxy.up[:] = [15 * MIB] * 2
+        with Client(line.proxy.url, line.token, retry=Retry(0)) as given_up, pytest.raises(UnreachableError):
+            given_up.register_version(REF, files=[tmp_path / "w.bin"])
+        line.proxy.up.clear()
+        before = line.proxy.passed
+        with line.client() as hallmark:
+            hallmark.register_version(REF, files=[tmp_path / "w.bin"])
+        return line.proxy.passed - before
+
+    sent = await asyncio.to_thread(upload)
+    assert sent < 6 * MIB
+    assert await left_behind(line) == []
+
+
+async def left_behind(line: Line) -> list[str]:
+    return [entry["path"] async for batch in obstore.list(line.platform.objects.store, "incoming") for entry in batch]

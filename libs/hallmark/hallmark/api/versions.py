@@ -9,10 +9,13 @@ from registry_core.values import File
 
 from hallmark import files as local
 from hallmark.errors import HallmarkError
+from hallmark.outgoing import Outgoing
 from hallmark.session import Progress, Session
-from hallmark.wire import Document, present, read, segment, upload, version_path, write
+from hallmark.wire import Document, present, read, rest_of, segment, upload, version_path, write
 
 OCTETS = "application/octet-stream"
+RESUMABLE = 32 * 1024 * 1024
+"""Bytes from which on a file is sent so that it can go on; a smaller one is sent anew as quickly."""
 
 
 class Versions(Session):
@@ -64,15 +67,28 @@ class Versions(Session):
     ) -> Document:
         """Upload one file that was declared at registration; `name` is its name there, by default the path's own.
 
-        Memory stays constant. A connection lost in the middle starts the file anew.
+        Memory stays constant. A larger file goes on where a connection, or this process, broke off.
         """
         return self._upload(ref, Path(path), name or Path(path).name, progress)
 
     def _upload(self, ref: str, path: Path, name: str, progress: Progress | None) -> Document:
         if not path.is_file():
             raise HallmarkError("Unusable file", f"there is no file {path}", fix="check the path")
+        size = path.stat().st_size
+        if size >= RESUMABLE:
+            return self._upload_in_parts(version_path(ref, "uploads", name), Outgoing(path, size, progress))
         where = version_path(ref, "files", name)
-        return self.ask(upload("PUT", where, local.chunks(path, progress), OCTETS, path.stat().st_size))
+        return self.ask(upload("PUT", where, local.chunks(path, progress), OCTETS, size))
+
+    def _upload_in_parts(self, where: str, file: Outgoing) -> Document:
+        """Ask how much is there, send the rest; as often as the connection needs."""
+
+        def attempt() -> Document:
+            file.at(int(self.head(where)["upload-offset"]))
+            document: Document = self.send_once(rest_of(where, file.rest, file.offset, file.size))
+            return document
+
+        return self.retrying(attempt, lambda: file.offset)
 
     def version(self, ref: str, *, as_of: datetime | None = None, known_at: datetime | None = None) -> Document:
         """The version's state, folded from its own events: now, or as docs/time.md says.

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from hallmark_ingestion.routes import assets, dead_letters, downloads, events, identity, privacy, versions
+from hallmark_ingestion.routes import assets, dead_letters, downloads, events, identity, privacy, uploads, versions
 
 ROUTES: list[Any] = [
-    *versions.ROUTES, *downloads.ROUTES, *assets.ROUTES, *events.ROUTES, *identity.ROUTES, *dead_letters.ROUTES,
-    *privacy.ROUTES,
+    *versions.ROUTES, *uploads.ROUTES, *downloads.ROUTES, *assets.ROUTES, *events.ROUTES, *identity.ROUTES,
+    *dead_letters.ROUTES, *privacy.ROUTES,
 ]  # fmt: skip

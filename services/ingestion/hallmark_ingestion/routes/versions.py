@@ -1,13 +1,12 @@
-"""Drafts, their files and their evidence."""
+"""Drafts and their evidence."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
-from litestar import Request, get, patch, post, put
+from litestar import Request, get, patch, post
 from litestar.params import QueryParameter
 from registry_core.events import Event
 from registry_core.events.evidence import EvidenceAttached
-from registry_core.events.versions import ArtifactStored
 from registry_core.handlers import fold, load
 from registry_core.http import Caller
 from registry_core.http.moments import events_at, stated
@@ -22,7 +21,6 @@ from registry_core.version import Version
 from hallmark_ingestion.domain import (
     RegisterVersion,
     amend,
-    declared_file,
     may_not_write,
     register,
     required,
@@ -102,7 +100,7 @@ def describe(state: Version, at: datetime) -> dict[str, Any]:
     }
 
 
-async def _writable(caller: Caller, ref: str) -> Version:
+async def writable(caller: Caller, ref: str) -> Version:
     """The version, for a caller who may write to it. Raises Problem 404, or 403 that tells who may."""
     version = required(await load(caller.platform.reader, Version(), checked(ref)))
     answer_for_it = responsible(version)
@@ -116,26 +114,10 @@ async def _writable(caller: Caller, ref: str) -> Version:
 @patch("/v1/versions/{ref:str}/metadata", action="amend")
 async def amend_metadata(ref: str, data: Metadata, caller: Caller) -> dict[str, Any]:
     """Complete or correct the fields that are sent; the others stay."""
-    await _writable(caller, ref)
+    await writable(caller, ref)
     changes = data.model_dump(include=data.model_fields_set)
     written = await caller.decide(ref, Version(), lambda state: amend(state, changes))
     return written.document(ref=ref)
-
-
-@put("/v1/versions/{ref:str}/files/{name:path}", action="amend", request_max_body_size=None, streamed=True)
-async def store_file(ref: str, name: str, request: AnyRequest, caller: Caller) -> dict[str, Any]:
-    """Upload one declared file. It is hashed while it flows in and kept only if it is what was registered."""
-    platform = caller.platform
-    file = declared_file(await _writable(caller, ref), name.lstrip("/"))
-    limit = platform.settings.max_artifact_bytes
-    await platform.objects.put_stream(file.digest, request.stream(), limit, size=file.size)
-    stored = ArtifactStored(ref=ref, file=file, uri=platform.objects.uri(file.digest))
-
-    def decide(state: Version) -> list[ArtifactStored]:
-        return [] if file.name in state.stored else [stored]
-
-    written = await caller.decide(ref, Version(), decide)
-    return written.document(file=file.name, digest=file.digest, uri=stored.uri)
 
 
 @post("/v1/versions/{ref:str}/evidence", action="amend", request_max_body_size=EVIDENCE_LIMIT)
@@ -149,7 +131,7 @@ async def attach_evidence(
     body = await request.body()
     if not body:
         raise Problem(400, "invalid", "the body is empty", fix="send the document as the request's body")
-    await _writable(caller, ref)
+    await writable(caller, ref)
     digest = await caller.platform.objects.put(body)
     media_type = request.headers.get("content-type", "application/octet-stream").partition(";")[0]
 
@@ -169,4 +151,4 @@ async def attach_evidence(
     return written.document(ref=ref, type=evidence_type, digest=digest)
 
 
-ROUTES = [register_version, read_version, amend_metadata, store_file, attach_evidence]
+ROUTES = [register_version, read_version, amend_metadata, attach_evidence]
