@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 from registry_core.objects import CHUNK, ObjectStorage
 from registry_core.problems import Problem
@@ -72,3 +73,45 @@ async def test_an_unknown_object_is_told_apart_from_an_error(storage: ObjectStor
 async def test_the_folder_is_closed_to_other_accounts(tmp_path: Path) -> None:
     ObjectStorage.open(Settings(data_dir=tmp_path / "var"))
     assert stat.S_IMODE((tmp_path / "var" / "objects").stat().st_mode) == 0o700
+
+
+async def test_an_object_that_is_there_is_not_written_again(storage: ObjectStorage) -> None:
+    """Many writers of one content at once: the first one's object stays, to the moment and the tag."""
+    data = os.urandom(2 * CHUNK + 5)
+    digest = digest_of(data)
+    begun = asyncio.Event()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        async for chunk in chunks(data, CHUNK):
+            yield chunk
+            await begun.wait()
+
+    late = [asyncio.create_task(storage.put_stream(digest, slowly(), len(data), size=len(data))) for _ in range(3)]
+    await asyncio.sleep(0)
+    await storage.put_stream(digest, chunks(data), len(data), size=len(data))
+    first = await obstore.head_async(storage.store, storage.path_of(digest))
+    begun.set()
+    assert await asyncio.gather(*late) == [len(data)] * 3
+    assert await obstore.head_async(storage.store, storage.path_of(digest)) == first
+    assert await storage.get(digest, len(data)) == data
+
+
+async def test_wrong_content_at_once_with_the_right_one_never_shows(storage: ObjectStorage) -> None:
+    right, wrong = os.urandom(2 * CHUNK), os.urandom(2 * CHUNK)
+    digest = digest_of(right)
+    sent = [storage.put_stream(digest, chunks(data), CHUNK * 2) for data in (wrong, right, wrong)]
+    outcomes = await asyncio.gather(*sent, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [Problem, int, Problem]
+    assert await storage.get(digest, len(right)) == right
+
+
+async def test_what_is_too_large_to_be_copied_is_written_at_once(
+    storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("registry_core.objects.COPY_LIMIT", CHUNK)
+    right, wrong = os.urandom(2 * CHUNK), os.urandom(2 * CHUNK)
+    with pytest.raises(Problem):
+        await storage.put_stream(digest_of(right), chunks(wrong), len(right), size=len(right))
+    assert not await storage.has(digest_of(right))
+    await storage.put_stream(digest_of(right), chunks(right), len(right), size=len(right))
+    assert await storage.get(digest_of(right), len(right)) == right
