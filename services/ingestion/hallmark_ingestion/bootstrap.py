@@ -1,5 +1,11 @@
 """Puts ingestion together."""
 
+import asyncio
+from typing import Final
+
+import structlog
+from obstore.exceptions import BaseError
+from registry_core.collection import ABANDONED, forget_uploads
 from registry_core.events.versions import DependantAdded, VersionAdded, VersionRegistered
 from registry_core.service import Platform, Service
 
@@ -9,6 +15,9 @@ from hallmark_ingestion.handlers import flag_dependants, list_on_assets
 from hallmark_ingestion.inbound import make_handler
 from hallmark_ingestion.routes import ROUTES
 
+log = structlog.get_logger()
+SWEEP_SECONDS: Final = 3600
+
 
 def build(platform: Platform) -> Service:
     """The ingestion service."""
@@ -16,6 +25,15 @@ def build(platform: Platform) -> Service:
     async def know_persons() -> None:
         await platform.vault.claim()
         await identify_accounts(platform)
+
+    async def sweep_uploads() -> None:
+        """Every replica does; what another one removed is no longer there."""
+        while True:
+            try:
+                await forget_uploads(platform.objects, platform.clock() - ABANDONED)
+            except (BaseError, OSError) as error:
+                log.warning("abandoned uploads stay for now", reason=repr(error))
+            await asyncio.sleep(SWEEP_SECONDS)
 
     return Service(
         name="ingestion",
@@ -27,5 +45,5 @@ def build(platform: Platform) -> Service:
         },
         inbound={"mlops.events": make_handler(platform)},
         accepts=ACCEPTED,
-        background=[know_persons],
+        background=[know_persons, sweep_uploads],
     )

@@ -12,6 +12,7 @@ from hallmark.cli import (
     audit,
     backups,
     checks,
+    collecting,
     deadletters,
     hammering,
     identities,
@@ -42,7 +43,7 @@ app = typer.Typer(
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
     privacy, deadletters, local, servers,
-    deadletters, projections, local, servers, backups, hammering,
+    deadletters, projections, local, servers, backups, collecting, hammering,
 ):  # fmt: skip
     module.add_to(app)
 

@@ -24,7 +24,7 @@ Count = Callable[[int], None]
 
 def run_backup(folder: Path, keys: Path | None, data: Path | None, count: Count) -> Manifest:
     """Raises BackupError, OSError, LocalStackError."""
-    settings = _settings(data)
+    settings = settings_with(data)
     return asyncio.run(_backup(settings, folder, keys, count))
 
 
@@ -32,7 +32,7 @@ async def _backup(settings: Settings, folder: Path, keys: Path | None, count: Co
     own = settings.data_dir / "keys"
     if keys:
         save_keys(own, keys)
-    async with _owner_dsn(settings) as dsn:
+    async with owner_dsn(settings) as dsn:
         store = _folder_store(settings)
         return await write_backup(folder, dsn, datetime.now(UTC), artifacts=store, keys=own, count=count)
 
@@ -40,7 +40,7 @@ async def _backup(settings: Settings, folder: Path, keys: Path | None, count: Co
 def run_restore(folder: Path, keys: Path | None, erased: Path | None, data: Path | None, count: Count) -> Manifest:
     """Raises BackupError, OSError, LocalStackError."""
     pseudonyms = erased.read_text().split() if erased else []
-    return asyncio.run(_restore(_settings(data), folder, keys, pseudonyms, count))
+    return asyncio.run(_restore(settings_with(data), folder, keys, pseudonyms, count))
 
 
 async def _restore(
@@ -50,11 +50,12 @@ async def _restore(
     if keys:
         put_keys_back(keys, settings.data_dir / "keys", found)
     settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    async with _owner_dsn(settings, new=True) as dsn:
+    async with owner_dsn(settings, new=True) as dsn:
         return await restore(folder, dsn, artifacts=_folder_store(settings), erased=erased, count=count)
 
 
-def _settings(data: Path | None) -> Settings:
+def settings_with(data: Path | None) -> Settings:
+    """The settings, with this data folder if one is given."""
     settings = Settings()
     return settings.model_copy(update={"data_dir": data}) if data else settings
 
@@ -66,7 +67,7 @@ def _folder_store(settings: Settings) -> ObjectStorage | None:
 
 
 @asynccontextmanager
-async def _owner_dsn(settings: Settings, *, new: bool = False) -> AsyncIterator[str]:
+async def owner_dsn(settings: Settings, *, new: bool = False) -> AsyncIterator[str]:
     """The database as its owner: the one that is named, else the local one, running or started for this."""
     if owner := settings.postgres_owner_dsn.get_secret_value():
         yield owner
