@@ -1,25 +1,18 @@
 """Registering versions over HTTP, beside MLflow's tracking server."""
 
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import asyncpg
-from registry_core.events import NewEvent, Origin
-from registry_core.events.governance import AccountCreated, RolesChanged
-from registry_core.identity import account_stream, new_token
 from registry_core.local import ports as free
-from registry_core.store import Append
-from registry_core.store.postgres import PostgresEventStore
 
-from bench.lives import BEGINNING
+from bench.ingesting import ingestion
 from bench.load import Client, clients, server
-from bench.place import PEERS, Database, Place, pool_of
+from bench.place import PEERS, Place
 from bench.timing import for_seconds
 from bench.workload import Sample, Sides, ratio_at_least, workload
 
@@ -47,7 +40,7 @@ async def peer_register(place: Place) -> AsyncIterator[Sides]:
     """32 clients register versions with seven fields, each under an Idempotency-Key; MLflow's server, seven tags."""
     numbers = count()
     async with AsyncExitStack() as stack:
-        ports, token = await stack.enter_async_context(_hallmark(place))
+        ports, token = await stack.enter_async_context(ingestion(place, INGESTIONS))
         mlflow = await stack.enter_async_context(_mlflow(place))
         headers = {"authorization": f"Bearer {token}"}
 
@@ -82,43 +75,6 @@ async def _registered(ports: Sequence[int], numbers: Iterator[int], register: Re
             return one
 
         return await for_seconds(SECONDS, *(worker(number, client) for number, client in enumerate(opened)))
-
-
-@asynccontextmanager
-async def _hallmark(place: Place) -> AsyncIterator[tuple[list[int], str]]:
-    """The ledger and ingestion, processes of their own as in production. Ingestion's ports and a pipeline's token."""
-    async with place.database() as database, AsyncExitStack() as stack:
-        token = await _pipeline(database)
-        ports = list[int]()
-        for name in ("ledger", *["ingestion"] * INGESTIONS):
-            port = free.choose()
-            env = _environment(place, database, name, port)
-            program = (str(Path(sys.executable).with_name("hallmark")), "serve", name)
-            await stack.enter_async_context(server(*program, health="/health/ready", port=port, env=env))
-            ports.append(port)
-        yield ports[1:], token
-
-
-def _environment(place: Place, database: Database, name: str, port: int) -> dict[str, str]:
-    return {
-        **os.environ,
-        "HALLMARK_POSTGRES_DSN": database.service_dsn,
-        "HALLMARK_POSTGRES_LEDGER_DSN": database.ledger_dsn,
-        "HALLMARK_PORT": str(port),
-        "HALLMARK_DATA_DIR": str(place.folder / f"{name}-{database.name}"),
-        "HALLMARK_LOG_LEVEL": "warning",
-    }
-
-
-async def _pipeline(database: Database) -> str:
-    token, issued = new_token("ci")
-    created = AccountCreated(account="ci", kind="service", person="ci")
-    origin = Origin(actor="ci", occurred_at=BEGINNING, correlation_id=uuid4())
-    events = [created, RolesChanged(account="ci", roles=("contributor",)), issued]
-    async with pool_of(database) as pool:
-        made = [NewEvent(id=uuid4(), data=data, origin=origin) for data in events]
-        await PostgresEventStore(pool).append(Append(account_stream("ci"), made, -1))
-    return token
 
 
 @asynccontextmanager

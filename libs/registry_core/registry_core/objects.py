@@ -13,6 +13,7 @@ import obstore
 from obstore.exceptions import AlreadyExistsError, BaseError, GenericError, NotFoundError
 from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store, from_url
 
+from registry_core.appending import gathered, write_file
 from registry_core.problems import Problem
 from registry_core.settings import Settings
 from registry_core.values import sha256_digest
@@ -30,6 +31,8 @@ _AT_ONCE = 3
 """Parts of an upload under way together; each is CHUNK bytes of memory."""
 _READ = 1024 * 1024
 """Bytes read at once."""
+_PIECE = 4 * 1024 * 1024
+"""Bytes of a file in a folder read at once."""
 EVIDENCE_LIMIT = 16 * 1024 * 1024
 """Bytes of one piece of evidence."""
 
@@ -58,6 +61,11 @@ class ObjectStorage:
 
     def __init__(self, store: ObjectStore, url: str) -> None:
         self._store, self._url = store, url
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the store is, if it is a folder."""
+        return Path(self._store.prefix) if isinstance(self._store, LocalStore) and self._store.prefix else None
 
     @property
     def store(self) -> ObjectStore:
@@ -123,9 +131,19 @@ class ObjectStorage:
             await self._write_beside(digest, seen)
         return seen.size
 
+    async def adopt(self, path: str, digest: str, limit: int, *, size: int | None = None) -> None:
+        """Verify what is at another path of this store, and give it its place. Raises as `put_stream`."""
+        found = await obstore.get_async(self._store, path)
+        async for _ in _Checked(self._chunks_of(found, path), digest, size, limit):
+            pass
+        await self._put_if_absent(path, self.path_of(digest))
+
     async def _write(self, path: str, seen: "_Checked") -> None:
-        """A stream that ends in an error, a wrong digest too, leaves nothing: the multipart upload is aborted."""
-        await obstore.put_async(self._store, path, seen, chunk_size=CHUNK, max_concurrency=_AT_ONCE)
+        """A stream that ends in an error, a wrong digest too, leaves nothing: a multipart upload is aborted."""
+        if self.folder:
+            await write_file(self.folder / path, seen)
+            return
+        await obstore.put_async(self._store, path, gathered(seen), chunk_size=CHUNK, max_concurrency=_AT_ONCE)
 
     async def _write_beside(self, digest: str, seen: "_Checked") -> None:
         """Under another name first, then put where it belongs unless somebody else was faster."""
@@ -151,6 +169,11 @@ class ObjectStorage:
             await obstore.put_async(self._store, self.path_of(digest), data, mode="create")
         return digest
 
+    async def ensure(self, digest: str, data: bytes) -> None:
+        """Put again what `put` stored, once an event refers to it: a collection may have run before that."""
+        if not await self.has(digest):
+            await self.put(data)
+
     async def get(self, digest: str, limit: int = EVIDENCE_LIMIT) -> bytes:
         """A whole small object. Raises Problem 404, or 413 above `limit` bytes; ConnectionError."""
         with _reading(digest):
@@ -173,7 +196,20 @@ class ObjectStorage:
         wanted: GetOptions | None = {"range": part} if part else None
         with _reading(digest):
             found = await obstore.get_async(self._store, self.path_of(digest), options=wanted)
-        return _chunks_of(found, digest)
+        return self._chunks_of(found, digest)
+
+    async def _chunks_of(self, found: "GetResult", name: str) -> AsyncIterator[bytes]:
+        """In a folder piece by piece: obstore's stream of a file comes in 8 KiB, at a sixth of the speed."""
+        with _reading(name):
+            if self.folder is None:
+                async for chunk in found.stream(min_chunk_size=_READ):
+                    yield bytes(chunk)
+                return
+            first, end = found.range
+            path = found.meta["path"]
+            for start in range(first, end, _PIECE):
+                stop = min(start + _PIECE, end)
+                yield bytes(await obstore.get_range_async(self._store, path, start=start, end=stop))
 
     async def delete(self, digest: str) -> None:
         """Nothing where it is not there."""
@@ -191,12 +227,6 @@ class ObjectStorage:
         with await asyncio.to_thread(open, path, "wb") as file:
             async for chunk in self.stream(digest):
                 await asyncio.to_thread(file.write, chunk)
-
-
-async def _chunks_of(found: "GetResult", digest: str) -> AsyncIterator[bytes]:
-    with _reading(digest):
-        async for chunk in found.stream(min_chunk_size=_READ):
-            yield bytes(chunk)
 
 
 @contextmanager

@@ -2,17 +2,22 @@
 
 There is no state but these objects, so that any process goes on with what another began. The terms are those of
 draft-ietf-httpbis-resumable-upload. A part is put only where its name is free: of two writers at once one is refused,
-and what a part holds is settled. Whether all of it is right the digest says, once, when the file is put together.
+and what a part holds is settled. In a folder the first part grows instead. Whether all of it is right the digest says,
+once, when the file is put together.
 """
 
+import asyncio
 import hashlib
+import os
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 import obstore
 from obstore.exceptions import AlreadyExistsError
 
+from registry_core.appending import BusyError, gathered, held
 from registry_core.objects import CHUNK, INCOMING, ObjectStorage
 from registry_core.problems import Problem
 
@@ -60,21 +65,55 @@ class Upload:
         Raises Problem 409 where `offset` is not where the upload is, or another request goes on with it; 413 above
         `limit` bytes in all.
         """
+        if self._objects.folder:
+            return await self._append_to_file(offset, chunks, limit)
         if offset != (current := await self.offset()):
             raise mismatch(offset, current)
-        held = bytearray()
+        waiting = bytearray()
         try:
             async for chunk in chunks:
-                held += chunk
-                if offset + len(held) > limit:
-                    held.clear()
-                    raise Problem(413, "too-large", f"more than {limit} bytes", fix="send the file that was registered")
-                if len(held) >= CHUNK:
-                    offset = await self._keep(offset, held)
+                waiting += chunk
+                if offset + len(waiting) > limit:
+                    waiting.clear()
+                    raise _too_much(limit)
+                if len(waiting) >= CHUNK:
+                    offset = await self._keep(offset, waiting)
         finally:
-            if held:
-                offset = await self._keep(offset, held)
+            if waiting:
+                offset = await self._keep(offset, waiting)
         return offset
+
+    async def _append_to_file(self, offset: int, chunks: AsyncIterable[bytes], limit: int) -> int:
+        """In a folder the first part grows: nothing is written twice, and what has come survives a kill at once."""
+        try:
+            with held(self._file, new=True) as file:
+                if offset != (current := file.seek(0, os.SEEK_END)):
+                    raise mismatch(offset, current)
+                async for chunk in gathered(chunks):
+                    if offset + len(chunk) > limit:
+                        raise _too_much(limit)
+                    await asyncio.to_thread(file.write, chunk)
+                    offset += len(chunk)
+        except BusyError:
+            raise mismatch(offset, await self.offset()) from None
+        return offset
+
+    @property
+    def _file(self) -> Path:
+        """The first part, in a folder the only one."""
+        return (self._objects.folder or Path()) / self._folder / ("0" * _DIGITS)
+
+    async def finish(self, digest: str, limit: int, size: int | None) -> None:
+        """Store all that has come as an object. Raises as ObjectStorage.put_stream, and Problem 409."""
+        if not self._objects.folder:
+            await self._objects.put_stream(digest, self.chunks(), limit, size=size)
+            return
+        try:
+            with held(self._file, new=True):
+                await self._objects.adopt(f"{self._folder}/{'0' * _DIGITS}", digest, limit, size=size)
+                self._file.unlink()
+        except BusyError:
+            raise mismatch(size or 0, await self.offset()) from None
 
     async def _keep(self, offset: int, held: bytearray) -> int:
         try:
@@ -98,6 +137,10 @@ class Upload:
         """Forget what has come."""
         if paths := [part.path for part in await self._objects_there()]:
             await obstore.delete_async(self._objects.store, paths)
+
+
+def _too_much(limit: int) -> Problem:
+    return Problem(413, "too-large", f"more than {limit} bytes", fix="send the file that was registered")
 
 
 def mismatch(provided: int, expected: int) -> Problem:

@@ -43,6 +43,7 @@ async def publish_advisory(request: Request[Any, Any, Any], caller: Caller) -> d
         return [published] if older and state.digest != digest else []
 
     written = await caller.decide(f"advisory:{advisory.id}", AdvisoryHistory(), decide)
+    await caller.platform.objects.ensure(digest, raw)
     return written.document(advisory=advisory.id, digest=digest)
 
 

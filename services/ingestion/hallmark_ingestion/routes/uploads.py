@@ -82,19 +82,23 @@ def _upload(caller: Caller, ref: str, file: File) -> Upload:
 
 async def _put_together(caller: Caller, ref: str, file: File, upload: Upload) -> dict[str, Any]:
     try:
-        written = await _store(caller, ref, file, upload.chunks())
+        await upload.finish(file.digest, caller.platform.settings.max_artifact_bytes, file.size)
     except Problem as problem:
         if problem.status == 422:  # it is complete, and not the file
             await upload.discard()
         raise
     await upload.discard()
-    return written
+    return await _record(caller, ref, file)
 
 
 async def _store(caller: Caller, ref: str, file: File, chunks: AsyncIterable[bytes]) -> dict[str, Any]:
-    objects, limit = caller.platform.objects, caller.platform.settings.max_artifact_bytes
-    await objects.put_stream(file.digest, chunks, limit, size=file.size)
-    stored = ArtifactStored(ref=ref, file=file, uri=objects.uri(file.digest))
+    limit = caller.platform.settings.max_artifact_bytes
+    await caller.platform.objects.put_stream(file.digest, chunks, limit, size=file.size)
+    return await _record(caller, ref, file)
+
+
+async def _record(caller: Caller, ref: str, file: File) -> dict[str, Any]:
+    stored = ArtifactStored(ref=ref, file=file, uri=caller.platform.objects.uri(file.digest))
 
     def decide(state: Version) -> list[ArtifactStored]:
         return [] if file.name in state.stored else [stored]

@@ -148,8 +148,7 @@ async def attach_evidence(
         ]  # fmt: skip
 
     written = await caller.decide(ref, Version(), decide)
-    if not await caller.platform.objects.has(digest):  # a collection ran before the event was there
-        await caller.platform.objects.put(body)
+    await caller.platform.objects.ensure(digest, body)
     return written.document(ref=ref, type=evidence_type, digest=digest)
 
 
