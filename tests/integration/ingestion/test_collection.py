@@ -1,6 +1,8 @@
 """What nothing refers to is removed, and nothing else, whoever registers at that very moment."""
 
+import asyncio
 import hashlib
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -10,6 +12,7 @@ import asyncpg
 import httpx
 import obstore
 import pytest
+from hallmark.cli import app
 from hallmark_ingestion import bootstrap as ingestion
 from hallmark_ledger import bootstrap as ledger
 from registry_core.collection import GRACE, Collected, Collector, forget_uploads
@@ -17,6 +20,7 @@ from registry_core.problems import Problem
 from registry_core.service import Platform
 from registry_core.settings import Settings
 from support import http, running, token_of
+from typer.testing import CliRunner
 
 LATER = datetime.now(UTC) + timedelta(days=40)
 RETENTION = timedelta(days=30)
@@ -74,6 +78,28 @@ async def test_only_what_is_old_and_nobody_refers_to_goes(place: Place) -> None:
     assert (await place.collect(LATER + GRACE / 2)).deleted == []
     assert (await place.collect(LATER + GRACE)).deleted == [lost]
     assert await place.names() == before - {place.platform.objects.path_of(lost)}
+
+
+async def test_the_command_tells_first_and_acts_when_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = place.platform.settings
+    lost = await place.platform.objects.put(b"an orphan")
+    for name in ("postgres_owner_dsn", "objects_secret_key"):
+        monkeypatch.setenv(f"HALLMARK_{name.upper()}", getattr(settings, name).get_secret_value())
+    for name in ("data_dir", "objects_url", "objects_endpoint", "objects_access_key"):
+        monkeypatch.setenv(f"HALLMARK_{name.upper()}", str(getattr(settings, name)))
+
+    def run(*options: str) -> dict[str, Any]:
+        result = CliRunner().invoke(app, ["artifacts", "collect", "--json", *options])
+        assert result.exit_code == 0, result.output
+        found: dict[str, Any] = json.loads(result.stdout)
+        return found
+
+    assert (await asyncio.to_thread(run))["moved_aside"] == []  # 30 days old it is not
+    monkeypatch.setattr("hallmark.cli.collecting.now", lambda: LATER)
+    assert (await asyncio.to_thread(run))["moved_aside"] == [lost]
+    assert await place.platform.objects.has(lost)
+    assert (await asyncio.to_thread(run, "--delete", "--older-than", "39"))["moved_aside"] == [lost]
+    assert not await place.platform.objects.has(lost)
 
 
 async def test_what_is_referred_to_after_it_was_moved_aside_comes_back(place: Place) -> None:

@@ -23,6 +23,10 @@ def add_to(app: typer.Typer) -> None:
     app.add_typer(artifacts, name="artifacts")
 
 
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 def _operators() -> None:
     """The artifact store, for its operator."""
 
@@ -53,7 +57,7 @@ async def _collect(data: Path | None, retention: timedelta, *, act: bool) -> "Co
     async with owner_dsn(settings) as dsn:
         log = await asyncpg.connect(dsn)
         try:
-            return await Collector(ObjectStorage.open(settings), log, datetime.now(UTC), retention, act=act).run()
+            return await Collector(ObjectStorage.open(settings), log, now(), retention, act=act).run()
         finally:
             await log.close()
 
