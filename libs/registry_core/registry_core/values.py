@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 _NUMBER = r"(0|[1-9][0-9]*)"
@@ -162,6 +162,29 @@ class Mitigation(Value):
     control: Text
 
 
+class DatasetPurpose(StrEnum):
+    TRAINING = "training"
+    VALIDATION = "validation"
+    EVALUATION = "evaluation"
+
+
+class DatasetUse(Value):
+    """What a dataset's version was used for, and which of its records: those from `since` up to `until`, exclusive."""
+
+    ref: Ref
+    purpose: DatasetPurpose
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+    @model_validator(mode="after")
+    def _is_of_a_dataset_in_order(self) -> Self:
+        if parse_ref(self.ref).kind != Kind.DATASET:
+            raise ValueError(f"{self.ref} is no dataset")
+        if self.since and self.until and self.since >= self.until:
+            raise ValueError("the window ends before it begins: `since` must lie before `until`")
+        return self
+
+
 class Metadata(Value):
     """What promotion demands and a draft may leave out."""
 
@@ -177,11 +200,22 @@ class Metadata(Value):
     mitigations: tuple[Mitigation, ...] = ()
     depends_on: tuple[Ref, ...] = ()
     """Base model, adapter, prompt, datasets and code that this version was made of or runs with."""
+    datasets: Annotated[tuple[DatasetUse, ...], Field(max_length=1000)] = ()
+    """Datasets with what each was used for; they need no mention in `depends_on`."""
+    fine_tune_method: Text | None = None
+    """How it was made from its base model, e.g. `lora r=16` or `full`."""
     source_repository: Text | None = None
     source_commit: Text | None = None
+    dependency_lock: Digest | None = None
+    """SHA-256 of the lock file that pins every package it was built with."""
     deployment_targets: tuple[Name, ...] = ()
     rollback_to: Ref | None = None
     retire_on: datetime | None = None
+
+    @property
+    def dependencies(self) -> tuple[Ref, ...]:
+        """Everything that it was made of or runs with, each once."""
+        return tuple(dict.fromkeys((*self.depends_on, *(use.ref for use in self.datasets))))
 
 
 def content_digest(files: Iterable[File]) -> str:

@@ -237,4 +237,4 @@ def _stale(version: Version, evaluated_with: Mapping[str, str]) -> str | None:
 
 def _dependencies(version: Version) -> tuple[DependencyFacts, ...]:
     newer = {changed.dependency: changed.newer for _, changed in version.changed_dependencies}
-    return tuple(DependencyFacts(ref=ref, newer=newer.get(ref)) for ref in version.metadata.depends_on)
+    return tuple(DependencyFacts(ref=ref, newer=newer.get(ref)) for ref in version.metadata.dependencies)

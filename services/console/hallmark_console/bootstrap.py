@@ -6,11 +6,11 @@ from hallmark_console.assets import static
 from hallmark_console.pages import PAGES
 from hallmark_console.projections import PROJECTIONS
 from hallmark_console.rebuilding import ROUTES as REBUILDING
-from hallmark_console.routes import live_view, read_view, views
+from hallmark_console.routes import live_view, read_lineage, read_view, views
 from hallmark_console.session import login, login_page, logout
 
 
 def build(_platform: Platform) -> Service:
     """The console: read models, the API over every service's views, and the web pages."""
-    routes = [views, read_view, live_view, *REBUILDING, static, login_page, login, logout, PAGES]
+    routes = [views, read_view, live_view, read_lineage, *REBUILDING, static, login_page, login, logout, PAGES]
     return Service(name="console", routes=routes, projections=PROJECTIONS)

@@ -13,10 +13,11 @@ from registry_core.http.caller import Caller
 from registry_core.problems import Problem, not_found
 from registry_core.projections import Projection, stands_at, wait_projected
 from registry_core.service import Platform
-from registry_core.values import Kind, RiskTier, State, asset_stream, parse_ref
+from registry_core.values import Kind, RiskTier, State, parse_ref
 from registry_core.version import Version
 
 from hallmark_console import queries, version_page
+from hallmark_console.lineage import Asked, walk
 from hallmark_console.portfolio import attention
 from hallmark_console.projections import FINDINGS, PROJECTIONS, REVIEW_QUEUE, VERSION_OVERVIEW, VERSION_TIMELINE
 from hallmark_console.queries import PAGE_SIZE, TIMELINE_SIZE, Search
@@ -25,6 +26,9 @@ from hallmark_console.rendering import page
 log = structlog.get_logger()
 AnyRequest = Request[Any, Any, Any]
 CATCH_UP_SECONDS: Final = 2.0
+LINEAGE_DEPTH: Final = 6
+LINEAGE_SIZE: Final = 60
+"""Versions each way on a version's page; the rest is for `hallmark lineage`."""
 
 
 @get("/", action="read", include_in_schema=False)
@@ -50,15 +54,13 @@ async def version(ref: str, request: AnyRequest, platform: Platform, caller: Cal
     live = await _live(request, platform, VERSION_TIMELINE, ref=ref)
     before = _number(request.query_params.get("before"))
     promotions = await queries.promotions_of(platform.pool, ref)
-    (asset,) = await platform.reader.read(asset_stream(ref))
-    dependants = version_page.dependants(asset, ref)
+    graph = await walk(platform.pool, Asked(ref, depth=LINEAGE_DEPTH, limit=LINEAGE_SIZE))
     now = platform.clock()
     return page(
         "version.html", account=caller.name, now=now, live=live, v=state, parts=parse_ref(ref), before=before,
         timeline=await queries.timeline(platform.pool, ref, before), page_size=TIMELINE_SIZE, promotions=promotions,
         refusal=version_page.standing_refusal(promotions), checks=version_page.checks(state),
-        approvals=version_page.approvals(state, now), dependants=dependants,
-        states=await queries.states_of(platform.pool, [*state.metadata.depends_on, *dependants]),
+        approvals=version_page.approvals(state, now), lineage=version_page.lineage(graph),
     )  # fmt: skip
 
 

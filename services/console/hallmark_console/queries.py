@@ -1,7 +1,6 @@
 """What the pages ask of the views."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -105,12 +104,6 @@ async def promotions_of(pool: Pool, ref: str) -> list[Row]:
     return await _rows(
         pool, "select * from views.review_queue where ref = $1 order by opened_at desc, key limit 50", ref
     )
-
-
-async def states_of(pool: Pool, refs: Sequence[str]) -> dict[str, str]:
-    """The states of the versions that are registered."""
-    rows = await pool.fetch("select ref, state from views.version_overview where key = any($1)", list(refs))
-    return {row["ref"]: row["state"] for row in rows}
 
 
 async def reviews(pool: Pool) -> dict[str, list[Row]]:

@@ -4,13 +4,16 @@ from typing import Annotated, Any
 
 from litestar import Request, get
 from litestar.params import Parameter
-from registry_core.problems import Problem
+from registry_core.problems import Problem, invalid, not_found
 from registry_core.projections import stands_at, wait_projected
-from registry_core.projections.waiting import BEGINNING
+from registry_core.projections.waiting import BEGINNING, Named
 from registry_core.service import Platform
+from registry_core.values import parse_ref
 
 from hallmark_console.catalogue import RESERVED, Filter, View, filter_of, find_view, list_views
+from hallmark_console.lineage import DEEPEST, MOST_VERSIONS, Asked, Direction, walk
 from hallmark_console.live import LiveResponse, changes
+from hallmark_console.projections import LINEAGE, VERSION_OVERVIEW
 from hallmark_console.views import MAX_LIMIT, page_of
 
 AnyRequest = Request[Any, Any, Any]
@@ -63,6 +66,39 @@ async def live_view(view: str, request: AnyRequest, platform: Platform, after: L
     )
 
 
+@get("/v1/versions/{ref:str}/lineage", action="read")
+async def read_lineage(
+    ref: str,
+    platform: Platform,
+    *,
+    direction: Direction = Direction.BOTH,
+    depth: Annotated[int | None, Parameter(ge=1, le=DEEPEST)] = None,
+    limit: Annotated[int, Parameter(ge=1, le=MOST_VERSIONS)] = 1000,
+    at_least: LogIndex = BEGINNING,
+    timeout: Annotated[float, Parameter(ge=0, le=30)] = WAIT_SECONDS,
+) -> dict[str, Any]:
+    """What a version was made of (`up`) and what was made of it or runs with it (`down`), as nodes and edges.
+
+    Without `depth` to any depth; with `limit` at most so many versions each way, the nearest first. `complete` says
+    whether that was all, `cut` what was left out and how to have it.
+    """
+    checked = _checked(ref)
+    await _wait(platform, LINEAGE, at_least, timeout)
+    await _wait(platform, VERSION_OVERVIEW, at_least, timeout)
+    found = await walk(platform.pool, Asked(checked, direction, depth, limit))
+    if [node["state"] for node in found["nodes"]] == [None]:
+        raise not_found(ref, "register it first: `hallmark register`")
+    return found
+
+
+def _checked(ref: str) -> str:
+    try:
+        parse_ref(ref)
+    except ValueError as error:
+        raise invalid(str(error), "write kind:name@semver", field="ref") from error
+    return ref
+
+
 def _filter(view: View, request: AnyRequest) -> Filter:
     wanted = [(name, value) for name, value in request.query_params.multi_items() if name not in RESERVED]
     return filter_of(view, wanted, first=3)
@@ -79,7 +115,7 @@ def _resumed(last_event_id: str | None, after: int | None) -> int | None:
     )  # fmt: skip
 
 
-async def _wait(platform: Platform, view: View, at_least: int, timeout: float) -> None:
+async def _wait(platform: Platform, view: Named, at_least: int, timeout: float) -> None:
     if not await wait_projected(platform.pool, platform.notifier, view, at_least, timeout):
         raise Problem(
             504, "view-behind", f"{view.name} has not come to log index {at_least} within {timeout:g} s",

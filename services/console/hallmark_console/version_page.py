@@ -5,13 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from registry_core.events import RecordedEvent
-from registry_core.events.versions import DependantAdded
 from registry_core.projections import Row
 from registry_core.values import EvidenceType, Severity
 from registry_core.version import Approval, Version
-
-from hallmark_console.projections.rows import data_of
 
 Outcome = Literal["pass", "fail", "wait", "none"]
 _SERIOUS = (Severity.CRITICAL, Severity.HIGH)
@@ -105,10 +101,23 @@ def approvals(version: Version, now: datetime) -> list[ShownApproval]:
     return sorted(shown, key=lambda item: not item.active)
 
 
-def dependants(events: Iterable[RecordedEvent], ref: str) -> list[str]:
-    """The versions made of, or running with, this one: from the events of its asset's stream."""
-    found = (data_of(event) for event in events)
-    return [data.dependant for data in found if isinstance(data, DependantAdded) and data.depends_on == ref]
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """What the lineage panel lists: both ways, the nearest first, each with its distance `steps`."""
+
+    made_of: list[Row]
+    used_by: list[Row]
+    outdated: list[Row]
+    complete: bool
+
+
+def lineage(graph: Row) -> Lineage:
+    """The walk from a version, as the panel shows it. What followed its own dependencies is said by its own events."""
+    made_of, used_by = (
+        [{**node, "steps": node[way]} for node in graph["nodes"] if node[way]] for way in ("up", "down")
+    )
+    further = [edge for edge in graph["outdated"] if edge["dependant"] != graph["ref"]]
+    return Lineage(made_of, used_by, further, graph["complete"])
 
 
 def standing_refusal(promotions: Iterable[Row]) -> Row | None:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
@@ -27,6 +27,10 @@ MOST_FILES = 1000
 
 MOST_EVIDENCE = 500
 """Documents of one version: each decision and each audit names them all."""
+
+
+MOST_DEPENDENCIES = 1000
+"""What one version was made of: as many as policies read."""
 
 
 class RegisterVersion(Value):
@@ -97,8 +101,11 @@ def register(state: Version, command: RegisterVersion, account: str) -> list[Eve
             "register the new content under a new version number",
             field="/digest",
         )
-    if command.ref in command.metadata.depends_on:
+    if command.ref in command.metadata.dependencies:
         raise invalid("a version cannot depend on itself", field="/metadata/depends_on")
+    if len(command.metadata.dependencies) > MOST_DEPENDENCIES:
+        fix = f"name at most {MOST_DEPENDENCIES}; many datasets can be versions that one dataset depends on"
+        raise invalid("it depends on more versions than policies read", fix, field="/metadata/depends_on")
     return [
         VersionRegistered(
             ref=command.ref,
@@ -117,9 +124,12 @@ def amend(state: Version, changes: Mapping[str, Any]) -> list[Event]:
     required(state)
     if state.state in (State.RETIRED,):
         raise conflict(f"{state.ref} is retired", "register a new version")
-    if "depends_on" in changes and tuple(changes["depends_on"]) != state.metadata.depends_on:
-        raise invalid("what a version depends on is part of what it is", "register a new version", field="/depends_on")
     metadata = Metadata.model_validate({**state.metadata.model_dump(), **changes})
+    if "depends_on" in changes and metadata.depends_on != state.metadata.depends_on:
+        raise invalid("what a version depends on is part of what it is", "register a new version", field="/depends_on")
+    if set(metadata.dependencies) != set(state.metadata.dependencies):
+        fix = "name datasets that it was registered with; for others register a new version"
+        raise invalid("what a version depends on is part of what it is", fix, field="/datasets")
     return [MetadataAmended(ref=state.ref, metadata=metadata)] if metadata != state.metadata else []
 
 
@@ -210,7 +220,3 @@ def _number(digits: str) -> tuple[int, str]:
 def event_key(source: str, event_id: str) -> str:
     """CloudEvents 1.0: source and id together identify an event."""
     return hashlib.sha256(json.dumps([source, event_id]).encode()).hexdigest()
-
-
-def distinct(refs: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(refs))

@@ -8,7 +8,7 @@ from registry_core.events.versions import DependantAdded, VersionAdded, VersionR
 from registry_core.handlers import Effect, Emit, Reader, fold
 from registry_core.values import asset_stream
 
-from hallmark_ingestion.domain import Asset, changed_dependencies, distinct
+from hallmark_ingestion.domain import Asset, changed_dependencies
 
 
 async def list_on_assets(event: RecordedEvent, reader: Reader) -> Sequence[Effect]:
@@ -22,7 +22,7 @@ async def list_on_assets(event: RecordedEvent, reader: Reader) -> Sequence[Effec
         (asset_stream(data.ref), VersionAdded(ref=data.ref, digest=data.digest)),
         *(
             (asset_stream(dependency), DependantAdded(dependant=data.ref, depends_on=dependency))
-            for dependency in distinct(data.metadata.depends_on)
+            for dependency in data.metadata.dependencies
         ),
     ]
     return [Emit(stream, [joined], occurred_at=event.recorded_at) for stream, joined in joins]

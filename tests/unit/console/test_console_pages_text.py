@@ -1,6 +1,5 @@
 """What pages show, before it is HTML."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,11 +8,10 @@ from hallmark_console.portfolio import attention
 from hallmark_console.projections.version_overview import VERSION_OVERVIEW
 from hallmark_console.rendering import exact, relative, short_digest, size, version_path
 from hallmark_console.session import local_path
-from hallmark_console.version_page import approvals, checks, dependants, standing_refusal
+from hallmark_console.version_page import approvals, checks, lineage, standing_refusal
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_core.events import Event
-from registry_core.events.versions import DependantAdded
 from registry_core.handlers import fold
 from registry_core.store.memory import MemoryEventStore
 from registry_core.values import EvidenceType
@@ -118,14 +116,14 @@ async def test_an_expired_approval_is_not_shown_as_active() -> None:
     assert [shown.active for shown in approvals(version, NOW + timedelta(days=6))] == [False]
 
 
-async def test_only_direct_dependants_of_this_version_are_listed() -> None:
-    events = await record(
-        MemoryEventStore(),
-        "asset:model:credit-risk",
-        DependantAdded(dependant="model:a@1.0.0", depends_on=REF),
-        DependantAdded(dependant="model:b@1.0.0", depends_on="model:credit-risk@2.0.0"),
-    )
-    assert dependants([*events, replace(events[0], body=None, _decoded=[])], REF) == ["model:a@1.0.0"]
+def test_the_lineage_panel_lists_both_ways_without_the_version_itself() -> None:
+    nodes = [{"ref": REF, "up": 0, "down": 0}, {"ref": "dataset:d@1.0.0", "up": 2, "down": None}]
+    nodes.append({"ref": "adapter:a@1.0.0", "up": None, "down": 1})
+    above, own = {"dependant": "model:base@1.0.0"}, {"dependant": REF}
+    shown = lineage({"ref": REF, "nodes": nodes, "outdated": [own, above], "complete": False})
+    assert [(node["ref"], node["steps"]) for node in shown.made_of] == [("dataset:d@1.0.0", 2)]
+    assert [(node["ref"], node["steps"]) for node in shown.used_by] == [("adapter:a@1.0.0", 1)]
+    assert (shown.outdated, shown.complete) == ([above], False)
 
 
 def test_a_refusal_stands_only_while_it_is_the_newest_word() -> None:

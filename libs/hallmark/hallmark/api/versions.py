@@ -105,6 +105,24 @@ class Versions(Session):
         """
         return self.ask(read(f"/v1/assets/{segment(asset)}", as_of=as_of, known_at=known_at))
 
+    def lineage(
+        self,
+        ref: str,
+        *,
+        direction: str = "both",
+        depth: int | None = None,
+        limit: int | None = None,
+        at_least: int | None = None,
+    ) -> Document:
+        """What the version was made of (`up`) and what was made of it or runs with it (`down`), as nodes and edges.
+
+        To any depth, or `depth` steps; at most `limit` versions each way (1000; at most 5000), the nearest first.
+        `complete` says whether that was all, `cut` what was left out; `outdated` names what has a newer version above.
+        `at_least` waits for the log index that a write returned.
+        """
+        asked = {"direction": direction, "depth": depth, "limit": limit, "at_least": at_least}
+        return self.ask(read(version_path(ref, "lineage"), **asked))
+
     def amend_metadata(self, ref: str, metadata: Mapping[str, Any]) -> Document:
         """Replace the fields named; the others stay. None clears a field."""
         return self.ask(write("PATCH", version_path(ref, "metadata"), dict(metadata)))

@@ -17,6 +17,7 @@ from hallmark.cli import (
     hammering,
     identities,
     lifecycle,
+    lineage,
     local,
     login,
     policies,
@@ -42,8 +43,7 @@ app = typer.Typer(
 )
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
-    privacy, deadletters, local, servers,
-    deadletters, projections, local, servers, backups, collecting, hammering,
+    privacy, deadletters, projections, local, servers, backups, collecting, hammering, lineage,
 ):  # fmt: skip
     module.add_to(app)
 

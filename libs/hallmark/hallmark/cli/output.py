@@ -4,11 +4,15 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
 from hallmark.cli.base import wants_json
+
+if TYPE_CHECKING:
+    from rich.text import Text
+    from rich.tree import Tree
 
 _COLOURS: Final = {
     "approved": "green", "approve": "green", "pass": "green", "clean": "green", "ok": "green", "allowed": "green",
@@ -55,6 +59,21 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str |
     for row in rows:
         drawn.add_row(*map(_cell, row))
     Console(width=None if sys.stdout.isatty() else _UNBROKEN).print(drawn)
+
+
+def tree(drawn: "Tree") -> None:
+    """A tree of `line`s."""
+    from rich.console import Console  # noqa: PLC0415 - only for a person
+
+    Console(width=None if sys.stdout.isatty() else _UNBROKEN).print(drawn)
+
+
+def line(name: str, state: str, remark: str) -> "Text":
+    """A name with its state, in colour, and a remark."""
+    from rich.text import Text  # noqa: PLC0415 - only for a person
+
+    parts = [(plain(name), ""), (f" {plain(state)}", _COLOURS.get(state, "")), (f" ({plain(remark)})", "dim")]
+    return Text.assemble(*(part for part in parts if part[0].strip()))
 
 
 def _cell(value: object) -> Any:

@@ -39,6 +39,7 @@ class Entry(Protocol):
 
 
 Evolve = Callable[[Row | None, Any], Row | None]
+EvolveKey = Callable[[str, Row | None, Any], Row | None]
 Touched = tuple[Entry, list[str]]
 """An event and the keys of the rows that it touches."""
 LeftOut = Callable[["Projection", Entry], None]
@@ -72,12 +73,14 @@ class Projection:
     """SQL of the further columns; they must be able to be null or have a default."""
     keys: Callable[[Any], Iterable[str]]
     """Which rows an event touches; none if it does not concern this projection."""
-    evolve: Evolve
+    evolve: Evolve | None
     """The row after the event, a new one; None leaves it as it was. `key` and `log_index` are set by the fold."""
     types: frozenset[str] | None = None
     """Event types that can touch a row, all others are not even read; None: any, unknown ones too."""
     indexes: Mapping[str, str] = field(default_factory=dict)
     """SQL of indexed columns, by the end of the index's name."""
+    evolve_key: EvolveKey | None = None
+    """In place of `evolve`, where one event makes rows that differ: it is told which."""
 
     @property
     def table(self) -> str:
@@ -105,12 +108,12 @@ class Projection:
         self, rows: Mapping[str, Row], touched: Iterable[Touched], left_out: LeftOut = tell
     ) -> dict[str, Row]:
         """As `fold`, with the keys known."""
-        changed, evolve = dict[str, Row](), self.evolve
+        changed, evolve, evolve_key = dict[str, Row](), self.evolve, self.evolve_key
         for event, keys in touched:
             try:
                 for key in keys:
                     before = changed.get(key) or rows.get(key)
-                    row = evolve(before, event)
+                    row = evolve(before, event) if evolve else evolve_key(key, before, event) if evolve_key else None
                     if row is not None:
                         changed[key] = row = row.copy() if row is before else row
                         row["key"], row["log_index"] = key, event.log_index
