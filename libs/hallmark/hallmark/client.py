@@ -1,5 +1,6 @@
 """The SDK's front door."""
 
+from hallmark.api.aliases import Aliases
 from hallmark.api.audit import Audit
 from hallmark.api.downloads import Downloads
 from hallmark.api.identities import Identities
@@ -9,7 +10,7 @@ from hallmark.api.privacy import Privacy
 from hallmark.api.promotions import Promotions
 
 
-class Client(Downloads, Promotions, Lifecycle, Audit, Identities, Privacy, Operations):
+class Client(Downloads, Aliases, Promotions, Lifecycle, Audit, Identities, Privacy, Operations):
     """One Hallmark server as one account.
 
     `url` and `token` default to `HALLMARK_URL` and `HALLMARK_TOKEN`, then to what `hallmark login` kept. Every write

@@ -18,6 +18,8 @@ LONGEST_REF = 200
 _SEGMENT = r"[A-Za-z0-9_-][A-Za-z0-9._-]*"
 _ASSET = re.compile(rf"(?P<kind>model|adapter|prompt|dataset|code):(?P<name>{NAME})")
 _REF = re.compile(rf"{_ASSET.pattern}@(?P<version>{SEMVER})")
+ALIAS = r"[a-z][a-z0-9-]{0,31}"
+_ALIASED = re.compile(rf"(?P<asset>{_ASSET.pattern})@(?P<alias>{ALIAS})")
 _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 Name = Annotated[str, StringConstraints(pattern=f"^{NAME}$")]
@@ -35,6 +37,11 @@ Ref = Annotated[
     str, StringConstraints(pattern=f"^{_REF.pattern}$", max_length=LONGEST_REF), AfterValidator(_checked_ref)
 ]
 """`kind:name@version`, e.g. `model:credit-risk@1.0.0`; also the id of the version's stream."""
+Asset = Annotated[str, StringConstraints(pattern=f"^{_ASSET.pattern}$")]
+"""`kind:name`, all versions of it."""
+AliasName = Annotated[str, StringConstraints(pattern=f"^{ALIAS}$")]
+"""Begins with a letter, so that no version number is one."""
+LONGEST_REASON = 4000
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=4000)]
 _LONGEST_LINE = 4000
 
@@ -76,6 +83,21 @@ def parse_asset(asset: str) -> tuple[str, str]:
     if match is None:
         raise ValueError(f"{asset[:LONGEST_REF]!r} is not an asset; write kind:name, e.g. model:credit-risk")
     return match["kind"], match["name"]
+
+
+def parse_alias(text: str) -> tuple[str, str]:
+    """Split `kind:name@alias` into asset and alias. Raises ValueError that shows the form."""
+    match = _ALIASED.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text[:LONGEST_REF]!r} is no alias; write kind:name@alias, e.g. model:credit-risk@champion")
+    return match["asset"], match["alias"]
+
+
+def checked_alias(alias: str) -> str:
+    """Raises ValueError for what cannot be an alias."""
+    if not re.fullmatch(ALIAS, alias):
+        raise ValueError(f"{alias[:64]!r} is no alias: a letter, then up to 31 letters, digits and -, all lower case")
+    return alias
 
 
 def asset_stream(ref: str) -> str:

@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 from litestar import Request, get
 from litestar.params import Parameter
-from registry_core.problems import Problem, invalid, not_found
+from registry_core.aliases import resolve
+from registry_core.problems import Problem, not_found
 from registry_core.projections import stands_at, wait_projected
 from registry_core.projections.waiting import BEGINNING, Named
 from registry_core.service import Platform
-from registry_core.values import parse_ref
 
 from hallmark_console.catalogue import RESERVED, Filter, View, filter_of, find_view, list_views
 from hallmark_console.lineage import DEEPEST, MOST_VERSIONS, Asked, Direction, walk
@@ -82,21 +82,13 @@ async def read_lineage(
     Without `depth` to any depth; with `limit` at most so many versions each way, the nearest first. `complete` says
     whether that was all, `cut` what was left out and how to have it.
     """
-    checked = _checked(ref)
+    wanted = await resolve(platform, ref)
     await _wait(platform, LINEAGE, at_least, timeout)
     await _wait(platform, VERSION_OVERVIEW, at_least, timeout)
-    found = await walk(platform.pool, Asked(checked, direction, depth, limit))
+    found = await walk(platform.pool, Asked(wanted, direction, depth, limit))
     if [node["state"] for node in found["nodes"]] == [None]:
-        raise not_found(ref, "register it first: `hallmark register`")
+        raise not_found(wanted, "register it first: `hallmark register`")
     return found
-
-
-def _checked(ref: str) -> str:
-    try:
-        parse_ref(ref)
-    except ValueError as error:
-        raise invalid(str(error), "write kind:name@semver", field="ref") from error
-    return ref
 
 
 def _filter(view: View, request: AnyRequest) -> Filter:

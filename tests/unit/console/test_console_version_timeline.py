@@ -8,6 +8,7 @@ import pytest
 from hallmark_console.projections.sentences import LIMIT, describe
 from hallmark_console.projections.version_timeline import VERSION_TIMELINE
 from registry_core.events import Event
+from registry_core.events.aliases import AliasMoved, AliasRemoved
 from registry_core.events.governance import ServedWindowRecorded
 from registry_core.events.lifecycle import OwnerWarned, ProvisioningFailed, VersionApproved, VersionDeprecated
 from registry_core.events.promotions import PolicyEvaluated, PromotionRequested, ReviewOpened
@@ -32,6 +33,13 @@ REF = "model:credit-risk@1.0.0"
 REQUESTED = PromotionRequested(
     promotion="p-1", ref=REF, digest=digest(REF), context=CREDIT, environment="production", requested_by="maria"
 )
+
+ABOUT = {"asset": "model:credit-risk", "alias": "champion"}
+REMOVED = AliasRemoved(**ABOUT, before=REF, reason="over", removed_by="lee")
+
+
+def moved(before: str | None) -> AliasMoved:
+    return AliasMoved(**ABOUT, before=before, after=REF, reason="best", moved_by="lee")
 
 
 @pytest.mark.parametrize(
@@ -146,3 +154,17 @@ def test_a_long_sentence_is_cut() -> None:
     text, _ = describe(VersionDeprecated(ref=REF, cause=HOSTILE * 100))
     assert len(text) == LIMIT
     assert text.endswith("…")
+
+
+@pytest.mark.parametrize(
+    ("event", "sentence"),
+    [
+        (moved(before=None), "Became champion: best"),
+        (moved(before="model:credit-risk@0.9.0"), "Became champion in place of model:credit-risk@0.9.0: best"),
+        (REMOVED, "Is champion no longer: over"),
+    ],
+)
+async def test_aliases_are_part_of_the_timeline_of_the_version_they_point_to(event: Event, sentence: str) -> None:
+    (recorded,) = await record(MemoryEventStore(), "aliases:model:credit-risk", event)
+    row = VERSION_TIMELINE.evolve(None, recorded)
+    assert (row["ref"], row["sentence"]) == (REF, sentence)

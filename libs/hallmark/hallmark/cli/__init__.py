@@ -9,6 +9,7 @@ import typer
 
 from hallmark.cli import (
     admission,
+    aliases,
     audit,
     backups,
     checks,
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
-    privacy, deadletters, projections, local, servers, backups, collecting, hammering, lineage,
+    privacy, deadletters, projections, local, servers, backups, collecting, hammering, lineage, aliases,
 ):  # fmt: skip
     module.add_to(app)
 

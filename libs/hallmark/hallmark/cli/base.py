@@ -58,6 +58,17 @@ def checked_ref(text: str) -> str:
     return text
 
 
+def checked_ref_or_alias(text: str) -> str:
+    """Raises typer.BadParameter that shows the form of a version reference."""
+    from registry_core.values import parse_alias  # noqa: PLC0415 - only when needed
+
+    try:
+        parse_alias(text)
+    except ValueError:
+        return checked_ref(text)
+    return text
+
+
 def checked_asset(text: str) -> str:
     """Raises typer.BadParameter that shows the form."""
     from registry_core.values import parse_asset  # noqa: PLC0415 - only when needed
@@ -71,6 +82,12 @@ def checked_asset(text: str) -> str:
 
 Ref = Annotated[
     str, typer.Argument(metavar="REF", parser=checked_ref, help="kind:name@version, e.g. model:credit-risk@1.0.0")
+]
+
+
+RefOrAlias = Annotated[
+    str,
+    typer.Argument(metavar="REF", parser=checked_ref_or_alias, help="kind:name@version, or kind:name@alias"),
 ]
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hallmark.cli import output
-from hallmark.cli.base import Json, Ref, client
+from hallmark.cli.base import Json, RefOrAlias, client
 
 if TYPE_CHECKING:
     from rich.tree import Tree
@@ -19,7 +19,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def lineage(
-    ref: Ref,
+    ref: RefOrAlias,
     *,
     up: Annotated[bool, typer.Option("--up", help="Only what it was made of.")] = False,
     down: Annotated[bool, typer.Option("--down", help="Only what was made of it, or runs with it.")] = False,

@@ -23,14 +23,16 @@ def add_to(app: typer.Typer) -> None:
 def _checked(text: str) -> str:
     if ":" not in text:
         return text
-    return base.checked_ref(text) if "@" in text else base.checked_asset(text)
+    return base.checked_ref_or_alias(text) if "@" in text else base.checked_asset(text)
 
 
 def status(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="REF|ASSET|PROMOTION", parser=_checked, help="A version, kind:name for all of them, or a promotion."
+            metavar="REF|ASSET|PROMOTION",
+            parser=_checked,
+            help="A version (or kind:name@alias), kind:name for all, or a promotion.",
         ),
     ],
     *,

@@ -1,6 +1,6 @@
 """Every event type Hallmark records. Importing this package declares them all."""
 
-from registry_core.events import evidence, governance, lifecycle, privacy, promotions, versions
+from registry_core.events import aliases, evidence, governance, lifecycle, privacy, promotions, versions
 from registry_core.events.base import (
     Erased,
     Event,
@@ -26,6 +26,7 @@ __all__ = [
     "Origin",
     "RecordedEvent",
     "UnknownEventTypeError",
+    "aliases",
     "decode",
     "derived_id",
     "earlier_version",

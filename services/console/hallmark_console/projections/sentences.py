@@ -3,6 +3,7 @@
 from typing import Literal
 
 from registry_core.events import Event
+from registry_core.events.aliases import AliasMoved, AliasRemoved
 from registry_core.events.evidence import (
     ArtifactScanned,
     DependenciesScanned,
@@ -78,6 +79,10 @@ def _content(data: Event) -> Sentence | None:
             return f"Evidence attached: {name}", "neutral"
         case DependencyChanged():
             return f"{data.dependency} was superseded by {data.newer}; evaluations speak of the old one", "bad"
+        case AliasMoved(alias=alias, before=before):
+            return f"Became {alias}{f' in place of {before}' if before else ''}: {data.reason}", "neutral"
+        case AliasRemoved(alias=alias):
+            return f"Is {alias} no longer: {data.reason}", "neutral"
         case DependantAdded(dependant=dependant):
             return f"{dependant} was registered as depending on this version", "neutral"
         case _:

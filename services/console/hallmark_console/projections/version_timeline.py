@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from registry_core.events import Event, event_types
+from registry_core.events.aliases import AliasMoved, AliasRemoved
 from registry_core.events.governance import ServedWindowRecorded
 from registry_core.events.versions import DependantAdded, VersionAdded
 from registry_core.projections import Entry, Projection, Row
@@ -46,6 +47,8 @@ def _ref(event: Entry) -> str | None:
     """The version that the event is about."""
     match data_of(event):
         case DependantAdded(depends_on=ref):
+            return ref
+        case AliasMoved(after=ref) | AliasRemoved(before=ref):
             return ref
         case VersionAdded() | ServedWindowRecorded():
             return None  # said by VersionRegistered; shown by served_windows

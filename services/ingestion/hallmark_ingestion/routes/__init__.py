@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from hallmark_ingestion.routes import assets, dead_letters, downloads, events, identity, privacy, uploads, versions
+from hallmark_ingestion.routes import (
+    aliases, assets, dead_letters, downloads, events, identity, privacy, uploads, versions,
+)  # fmt: skip
 
 ROUTES: list[Any] = [
-    *versions.ROUTES, *uploads.ROUTES, *downloads.ROUTES, *assets.ROUTES, *events.ROUTES, *identity.ROUTES,
-    *dead_letters.ROUTES, *privacy.ROUTES,
+    *versions.ROUTES, *uploads.ROUTES, *downloads.ROUTES, *assets.ROUTES, *aliases.ROUTES, *events.ROUTES,
+    *identity.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES,
 ]  # fmt: skip

@@ -32,7 +32,7 @@ class Member:
 @get("/v1/assets/{asset:str}", action="read")
 async def read_asset(asset: str, platform: Platform, moment: Moment) -> dict[str, Any]:
     """All versions of an asset with their states, now or then; the newest, and the newest that is approved."""
-    refs = await platform.store.streams_under(f"{_checked(asset)}@")
+    refs = await platform.store.streams_under(f"{checked_asset(asset)}@")
     members = [member async for member in _members(platform, refs, moment)]
     if not members:
         raise await _absent(platform, asset, refs, moment)
@@ -102,7 +102,7 @@ def _began(first: RecordedEvent, moment: Moment) -> datetime:
     return first.occurred_at if moment.as_of else first.recorded_at
 
 
-def _checked(asset: str) -> str:
+def checked_asset(asset: str) -> str:
     try:
         parse_asset(asset)
     except ValueError as error:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from litestar import Request, get, patch, post
 from litestar.params import QueryParameter
+from registry_core.aliases import resolve
 from registry_core.events import Event
 from registry_core.events.evidence import EvidenceAttached
 from registry_core.handlers import fold, load
@@ -57,8 +58,12 @@ async def register_version(data: RegisterVersion, caller: Caller) -> dict[str, A
 
 @get("/v1/versions/{ref:str}", action="read")
 async def read_version(ref: str, platform: Platform, moment: Moment) -> dict[str, Any]:
-    """The version's state now or then, folded from its own events; `stream_version` is what If-Match takes."""
-    events = await events_at(platform, checked(ref), moment, ref, "register it first: `hallmark register`")
+    """The version's state now or then, folded from its own events; `stream_version` is what If-Match takes.
+
+    `model:risk@champion` is the version that the alias points to, now or then.
+    """
+    found = await resolve(platform, ref, moment)
+    events = await events_at(platform, found, moment, found, "register it first: `hallmark register`")
     state = fold(Version(), events)
     return {**describe(state, moment.reading(platform.clock())), **stated(moment)}
 
@@ -103,12 +108,18 @@ def describe(state: Version, at: datetime) -> dict[str, Any]:
 async def writable(caller: Caller, ref: str) -> Version:
     """The version, for a caller who may write to it. Raises Problem 404, or 403 that tells who may."""
     version = required(await load(caller.platform.reader, Version(), checked(ref)))
-    answer_for_it = responsible(version)
-    if caller.name not in answer_for_it and "manager" not in caller.account.roles:
-        known = await persons(caller.platform.reader, answer_for_it)
-        if not any(same_person(caller.account.person, person) for person in known.values()):
-            raise may_not_write(version, caller.name)
+    if "manager" not in caller.account.roles and not await answers_for(caller, version):
+        raise may_not_write(version, caller.name)
     return version
+
+
+async def answers_for(caller: Caller, version: Version) -> bool:
+    """Whether the caller, by this account or as the person behind it, is one of those responsible."""
+    accounts = responsible(version)
+    if caller.name in accounts:
+        return True
+    known = await persons(caller.platform.reader, accounts)
+    return any(same_person(caller.account.person, person) for person in known.values())
 
 
 @patch("/v1/versions/{ref:str}/metadata", action="amend")
