@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from registry_core.events.versions import VersionRegistered
+from registry_core.events.versions import DependencyChanged, VersionRegistered
 from registry_core.values import DatasetPurpose, DatasetUse, File, Metadata
 from support_console import append
 
@@ -50,3 +50,23 @@ async def test_a_wrong_question_is_refused(seeded: Any, query: dict[str, str], s
 @pytest.mark.parametrize("ref", ["model:m", "nonsense", "model:m@1", "model:m@1.0.0'--"])
 async def test_what_is_no_reference_is_refused(seeded: Any, ref: str) -> None:
     assert (await seeded.http.get(f"/v1/versions/{ref}/lineage")).status_code == 422
+
+
+async def test_the_version_s_page_shows_both_ways_and_what_changed_underneath(seeded: Any) -> None:
+    platform, base, top, user = (
+        seeded.console.platform,
+        "model:page-base@1.0.0",
+        "adapter:page@1.0.0",
+        "model:page@1.0.0",
+    )
+    await append(platform, base, registered(base, depends_on=(DATA,)))
+    newer = DependencyChanged(ref=base, dependency=DATA, newer="dataset:http-claims@1.1.0", newer_digest=DIGEST)
+    await append(platform, base, newer)
+    await append(platform, top, registered(top, depends_on=(base,)))
+    index = await append(platform, user, registered(user, depends_on=(top,)))
+    text = (await seeded.http.get(f"/versions/{top}", params={"at_least": index})).text
+    panel = text[text.index('id="lineage"') :]
+    told = [panel.index(word) for word in ("Underneath", "Made of", "2 steps away", "Used by", user)]
+    assert told == sorted(told)
+    assert "dataset:http-claims@1.1.0" in panel[: told[1]]
+    assert base in panel[told[1] : told[2]]

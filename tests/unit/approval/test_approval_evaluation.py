@@ -8,9 +8,11 @@ import pytest
 import yaml
 from hallmark_approval.policy import Evaluation, Facts, GrantedException, Pack, evaluate, load_pack, missing_fields
 from hallmark_approval.policy.facts import (
+    REQUIRED,
     EvaluationFacts,
     FileFacts,
     FindingFacts,
+    MetadataFacts,
     ScanFacts,
     VulnerabilityFacts,
 )
@@ -280,6 +282,35 @@ def test_all_missing_metadata_is_named_at_once():
         "deployment_targets",
         "retire_on",
     )
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_refusal_of_a_bare_draft_names_every_missing_field_of_its_kind_in_one_reason(
+    baseline: Pack, make_facts: MakeFacts, kind: Kind
+):
+    """Mission A6: what a draft may leave out, from lineage to retirement, is asked for in one answer."""
+    draft = Metadata(risk_tier="high", datasets=({"ref": "dataset:d@1.0.0", "purpose": "training"},))
+    facts = make_facts(kind.value).model_copy(update={"metadata": MetadataFacts.of(draft, kind)})
+    (reason,) = [r for r in evaluate(baseline, facts).results if r.rule == "metadata-complete"]
+    required = {*REQUIRED[kind], "mitigations"} - {"risk_tier"}
+    assert reason.outcome == "fail"
+    assert set(reason.detail.removeprefix("missing: ").split(", ")) == required
+    assert all(field in reason.fix for field in required)
+
+
+@pytest.mark.parametrize(
+    ("kind", "depends_on", "asked"),
+    [
+        (Kind.MODEL, ("model:base@1.0.0",), True),
+        (Kind.ADAPTER, ("model:base@1.0.0",), True),
+        (Kind.MODEL, ("prompt:p@1.0.0", "dataset:d@1.0.0"), False),
+        (Kind.PROMPT, ("model:base@1.0.0",), False),
+    ],
+)
+def test_what_was_made_from_a_base_model_says_how(kind: Kind, depends_on: tuple[str, ...], asked: bool):
+    assert ("fine_tune_method" in missing_fields(kind, Metadata(depends_on=depends_on))) is asked
+    told = Metadata(depends_on=depends_on, fine_tune_method="lora r=16")
+    assert "fine_tune_method" not in missing_fields(kind, told)
 
 
 @pytest.mark.parametrize(("tier", "asked"), [("low", False), ("medium", True), ("high", True)])

@@ -22,6 +22,7 @@ from registry_core.values import (
     State,
     UseContext,
     Value,
+    parse_ref,
 )
 
 Count = Annotated[int, Field(ge=0, lt=2**63)]
@@ -48,10 +49,19 @@ REQUIRED: dict[Kind, tuple[str, ...]] = {
 
 
 def missing_fields(kind: Kind, metadata: Metadata) -> tuple[str, ...]:
-    """Every required field that is absent, all at once. Medium and high tiers also need mitigating controls."""
+    """Every required field that is absent, all at once.
+
+    Medium and high tiers also need mitigating controls, and what was made from a base model has to say how.
+    """
     mitigated = metadata.risk_tier in (RiskTier.MEDIUM, RiskTier.HIGH)
     required = (*REQUIRED[kind], "mitigations") if mitigated else REQUIRED[kind]
+    if kind in (Kind.MODEL, Kind.ADAPTER) and _has_base_model(metadata):
+        required = (*required, "fine_tune_method")
     return tuple(name for name in required if not getattr(metadata, name))
+
+
+def _has_base_model(metadata: Metadata) -> bool:
+    return any(parse_ref(ref).kind == Kind.MODEL for ref in metadata.dependencies)
 
 
 class FileFacts(Value):
