@@ -139,6 +139,8 @@ async def test_a_reference_by_alias_is_read_and_answered_by_version(api: Api) ->
     assert (await api.get(f"/v1/versions/{name}/lineage", at_least=index))["ref"] == SECOND
     first = (await api.get(f"{PATH}/challenger"))["history"][0]["recorded_at"]
     assert (await api.get(f"/v1/versions/{name}", known_at=first))["ref"] == FIRST
+    assert (await api.get(f"/v1/assets/{ASSET}"))["aliases"] == {"challenger": SECOND}
+    assert (await api.get(f"/v1/assets/{ASSET}", known_at=first))["aliases"] == {"challenger": FIRST}
     unknown = await api.clients["vic"].get(f"/v1/versions/{ASSET}@nobody")
     assert (unknown.status_code, "hallmark alias list" in unknown.json()["fix"]) == (404, True)
 

@@ -38,3 +38,12 @@ def test_a_version_can_be_asked_for_by_alias(server: FakeServer, hallmark: Hallm
     assert "model:m@1.0.0" in hallmark("status", "model:m@champion").stdout
     assert server.requests[-1].url.path == "/v1/versions/model:m@champion"
     assert hallmark("status", "model:m@Champion!").exit_code == 2
+
+
+def test_an_asset_s_status_tells_its_aliases(server: FakeServer, hallmark: Hallmark):
+    aliases = {"owner": "model:m@1.0.0", "canary": "model:m@2.0.0"}
+    asset = {"asset": "model:m", "newest": "model:m@2.0.0", "newest_approved": None, "owner": "dana", "versions": []}
+    server.will(httpx.Response(200, json={**asset, "aliases": aliases}))
+    lines = [line.split(None, 1) for line in hallmark("status", "model:m").stdout.splitlines() if line]
+    assert ["owner", "dana"] in lines
+    assert ["aliases", "canary is model:m@2.0.0, owner is model:m@1.0.0"] in lines

@@ -76,11 +76,16 @@ def show_asset(found: dict[str, Any]) -> None:
     output.facts(
         {
             "asset": found["asset"], "newest": found["newest"], "newest approved": found["newest_approved"],
-            "owner": found["owner"], "as of": found.get("as_of"), "known at": found.get("known_at"),
+            "owner": found["owner"], "aliases": _aliases(found), "as of": found.get("as_of"),
+            "known at": found.get("known_at"),
         }
     )  # fmt: skip
     rows = [[v["ref"], v["state"], v["owner"], v["registered_by"], v["registered_at"]] for v in found["versions"]]
     output.table(["VERSION", "STATE", "OWNER", "REGISTERED BY", "AT"], rows)
+
+
+def _aliases(found: dict[str, Any]) -> list[str]:
+    return [f"{name} is {ref}" for name, ref in sorted(found.get("aliases", {}).items())]
 
 
 def show_version(found: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from litestar import get
+from registry_core.aliases import Aliases, alias_stream
 from registry_core.events import RecordedEvent
 from registry_core.handlers import fold
 from registry_core.http.moments import not_yet, stated
@@ -31,12 +32,18 @@ class Member:
 
 @get("/v1/assets/{asset:str}", action="read")
 async def read_asset(asset: str, platform: Platform, moment: Moment) -> dict[str, Any]:
-    """All versions of an asset with their states, now or then; the newest, and the newest that is approved."""
+    """All versions of an asset with their states, now or then; the newest, the newest that is approved, the aliases."""
     refs = await platform.store.streams_under(f"{checked_asset(asset)}@")
     members = [member async for member in _members(platform, refs, moment)]
     if not members:
         raise await _absent(platform, asset, refs, moment)
-    return {**describe(asset, members, moment.reading(platform.clock())), **stated(moment)}
+    aliases = {"aliases": await _aliases(platform, asset, moment)}
+    return {**describe(asset, members, moment.reading(platform.clock())), **aliases, **stated(moment)}
+
+
+async def _aliases(platform: Platform, asset: str, moment: Moment) -> dict[str, str]:
+    stream = alias_stream(asset)
+    return dict(fold(Aliases(), (await platform.store.read_streams_at([stream], moment))[stream]).targets)
 
 
 async def _members(platform: Platform, refs: list[str], moment: Moment) -> AsyncIterator[Member]:
