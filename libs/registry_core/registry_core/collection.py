@@ -1,6 +1,6 @@
 """Removes from the artifact store what nothing in the log refers to, and uploads that nobody goes on with.
 
-Safe against whoever registers or uploads meanwhile (decision 0026): an object is first moved aside, then the log is
+Safe against whoever registers or uploads meanwhile (decision 0025): an object is first moved aside, then the log is
 read once more. Who referred to it before that is seen, and it is moved back; who does so later finds it absent and
 stores it anew. It is deleted by a run at least GRACE later, so that for as long it can also come back by hand.
 """

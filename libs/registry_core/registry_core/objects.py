@@ -118,7 +118,7 @@ class ObjectStorage:
         """Store a stream whose digest (and `size`) is known beforehand; its size. Nothing wrong stays behind.
 
         Read to its end also where the object is there already: whoever sends it shows that they have it. Memory stays
-        constant. An object is never replaced: decision 0026. Raises Problem 413 above `limit` bytes, 422 when the
+        constant. An object is never replaced: decision 0025. Raises Problem 413 above `limit` bytes, 422 when the
         content has another digest or size.
         """
         seen = _Checked(chunks, digest, size, limit)

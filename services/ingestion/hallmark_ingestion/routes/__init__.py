@@ -3,7 +3,15 @@
 from typing import Any
 
 from hallmark_ingestion.routes import (
-    aliases, assets, dead_letters, downloads, events, identity, privacy, uploads, versions,
+    aliases,
+    assets,
+    dead_letters,
+    downloads,
+    events,
+    identity,
+    privacy,
+    uploads,
+    versions,
 )  # fmt: skip
 
 ROUTES: list[Any] = [
