@@ -1,6 +1,7 @@
 """`hallmark alias`, and references by alias where a version is read."""
 
 import httpx
+import pytest
 from unit.cli.fakes import FakeServer, Hallmark
 
 MOVE = {
@@ -47,3 +48,12 @@ def test_an_asset_s_status_tells_its_aliases(server: FakeServer, hallmark: Hallm
     lines = [line.split(None, 1) for line in hallmark("status", "model:m").stdout.splitlines() if line]
     assert ["owner", "dana"] in lines
     assert ["aliases", "canary is model:m@2.0.0, owner is model:m@1.0.0"] in lines
+
+
+@pytest.mark.parametrize(
+    "command", [["alias", "protect", "--reason", "tidy"], ["account", "roles", "dana"]], ids=" ".join
+)
+def test_nothing_named_is_not_all_taken_away(hallmark: Hallmark, command: list[str]):
+    result = hallmark(*command)
+    assert result.exit_code == 2
+    assert "--none" in result.stderr

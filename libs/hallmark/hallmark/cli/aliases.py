@@ -8,6 +8,7 @@ from hallmark.cli import base, output
 from hallmark.cli.base import AsOf, Json, KnownAt, Ref, client
 
 Asset = Annotated[str, typer.Argument(metavar="ASSET", parser=base.checked_asset, help="kind:name")]
+Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="E.g. champion.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept with the move.")]
 IfMatch = Annotated[int | None, typer.Option("--if-match", help="Only if the asset's aliases are at this version.")]
 
@@ -22,7 +23,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def set_alias(
-    alias: Annotated[str, typer.Argument(help="E.g. champion.")],
+    alias: Alias,
     ref: Ref,
     reason: Reason,
     *,
@@ -37,7 +38,7 @@ def set_alias(
 
 
 def remove(
-    asset: Asset, alias: Annotated[str, typer.Argument()], reason: Reason, *, if_match: IfMatch = None,
+    asset: Asset, alias: Alias, reason: Reason, *, if_match: IfMatch = None,
     json: Json = False,
 ) -> None:  # fmt: skip
     """Have an alias point to nothing; its history stays."""
@@ -48,7 +49,7 @@ def remove(
 
 def list_aliases(
     asset: Asset,
-    alias: Annotated[str | None, typer.Argument(help="One alias, with every move of it.")] = None,
+    alias: Annotated[str | None, typer.Argument(metavar="[ALIAS]", help="One alias, with every move of it.")] = None,
     *,
     as_of: AsOf = None,
     known_at: KnownAt = None,
@@ -66,10 +67,16 @@ def list_aliases(
 
 def protect(
     reason: Reason,
-    aliases: Annotated[list[str] | None, typer.Argument(help="All that are to be protected; none: none.")] = None,
+    aliases: Annotated[
+        list[str] | None, typer.Argument(metavar="[ALIAS]...", help="All that are to be protected.")
+    ] = None,
+    *,
+    none: Annotated[bool, typer.Option("--none", help="Protect none any more.")] = False,
     json: Json = False,
 ) -> None:
     """Say which aliases, of every asset, managers alone may move, and to approved versions alone."""
+    if bool(aliases) == none:
+        raise typer.BadParameter("name all aliases that are to be protected, or --none")
     with client() as hallmark:
         found = hallmark.protect_aliases(aliases or [], reason)
     output.show(found, lambda: output.say(f"protected: {', '.join(found['names']) or 'none'}"))

@@ -48,7 +48,7 @@ async def _at_once() -> None:
 
 
 class Sealer:
-    """`run` seals for ever; any number may run, the advisory lock lets one work.
+    """`run` seals for ever; any number may run, a lock lets one work.
 
     It seals only while `agreed` returns: the ledger's witnesses hold nothing against the log.
     """
