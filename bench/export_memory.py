@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import resource
 import sys
 from pathlib import Path
 from time import perf_counter
 
 from bench.exporting import export
+from bench.memory import peak_megabytes
 from bench.place import Database
 
 
@@ -15,8 +15,11 @@ def main() -> None:
     arguments = json.loads(sys.argv[1])
     path, started = Path(arguments.pop("path")), perf_counter()
     asyncio.run(export(Database(**arguments), path))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kilobytes on Linux
-    print(json.dumps({"bytes": path.stat().st_size, "seconds": perf_counter() - started, "rss_mb": round(most, 1)}))
+    print(
+        json.dumps(
+            {"bytes": path.stat().st_size, "seconds": perf_counter() - started, "rss_mb": round(peak_megabytes(), 1)}
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 import asyncio
 import json
-import resource
 import sys
 from time import perf_counter
 
 from hallmark_console.projections.version_overview import VERSION_OVERVIEW
 
+from bench.memory import peak_megabytes
 from bench.place import Database, pool_of
 from bench.workloads.replay import install, rebuilt
 
@@ -21,8 +21,7 @@ async def _rebuild(database: Database) -> None:
 def main() -> None:
     started = perf_counter()
     asyncio.run(_rebuild(Database(**json.loads(sys.argv[1]))))
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kilobytes on Linux
-    print(json.dumps({"seconds": perf_counter() - started, "rss_mb": round(most, 1)}))
+    print(json.dumps({"seconds": perf_counter() - started, "rss_mb": round(peak_megabytes(), 1)}))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,13 @@
 """
 
 import json
-import resource
 import sys
 from pathlib import Path
 from time import perf_counter
 
 from hallmark import Client
+
+from bench.memory import peak_megabytes
 
 
 def main() -> None:
@@ -20,8 +21,7 @@ def main() -> None:
         uploaded = perf_counter()
         client.download(wanted["ref"], Path(wanted["to"]))
         done = perf_counter()
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # kilobytes on Linux
-    print(json.dumps({"up": uploaded - begun, "down": done - uploaded, "rss_mb": round(most, 1)}))
+    print(json.dumps({"up": uploaded - begun, "down": done - uploaded, "rss_mb": round(peak_megabytes(), 1)}))
 
 
 if __name__ == "__main__":

@@ -155,7 +155,7 @@ async def test_reads_over_http_and_sql_go_on_while_every_view_is_rebuilt(console
         await until(lambda: _seen(watchers))
         for watcher in watchers:
             await watcher.stop()
-        assert [watcher.failed + watcher.backwards for watcher in watchers] == [[], [], [], []]
+        assert not any(watcher.failed + watcher.backwards for watcher in watchers)
         assert (await log.view(VERSION_OVERVIEW.name))[ref]["log_index"] == last
 
 

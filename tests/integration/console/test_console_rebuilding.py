@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+from hallmark_console.projections import PROJECTIONS
 from support import until
 from support_console import add_account, append
 from support_portfolio import registered
@@ -17,7 +18,7 @@ async def test_an_administrator_lists_rebuilds_switches_back_and_drops(seeded: A
     headers = await admin(seeded, "root")
     listed = (await http.get("/v1/projections", headers=headers)).json()["projections"]
     assert {row["table"]: (row["state"], row["version"]) for row in listed} == {
-        f"{name}__v1": ("live", 1) for name in ("findings", "review_queue", "version_overview", "version_timeline")
+        f"{projection.name}__v1": ("live", 1) for projection in PROJECTIONS
     }
     assert all(row["lag"] >= 0 and row["bytes"] > 0 for row in listed)
 
