@@ -36,6 +36,7 @@ _ATTEMPTS = 10
 _PAUSE = 0.2
 _POLL = 0.02
 _STOP = signal.SIGINT  # "fast shutdown"; SIGTERM would wait for the clients to leave
+_SHARED_MEMORY, _ROOM = Path("/dev/shm"), 4 * 1024**3  # noqa: S108 - a folder of our own is made in it
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _NOT_YET = (OSError, asyncpg.CannotConnectNowError, asyncpg.ConnectionDoesNotExistError)
 _SETTINGS = {
@@ -213,10 +214,19 @@ async def temporary_postgres() -> AsyncIterator[LocalPostgres]:
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    with TemporaryDirectory(prefix="hallmark-pg-", ignore_cleanup_errors=True) as name:
+    with TemporaryDirectory(prefix="hallmark-pg-", dir=_in_memory(), ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o711)  # as root, PostgreSQL's account passes through; the folders inside are closed
         yield folder
+
+
+def _in_memory() -> Path | None:
+    """A file system in memory with room, if there is one: making a database takes a tenth of the time there."""
+    with suppress(OSError):
+        found = os.statvfs(_SHARED_MEMORY)
+        roomy = found.f_bavail * found.f_frsize >= _ROOM and not found.f_flag & os.ST_NOEXEC
+        return _SHARED_MEMORY if roomy and os.access(_SHARED_MEMORY, os.W_OK) else None
+    return None
 
 
 async def _initialise(layout: Layout, pid_file: PidFile, *, durable: bool) -> None:
