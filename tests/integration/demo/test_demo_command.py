@@ -49,6 +49,7 @@ def left_in(folder: Path) -> tuple[list[psutil.Process], list[Path]]:
     return found, list(folder.glob("hallmark-demo-*"))
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("said", MOMENTS.values(), ids=MOMENTS)
 def test_an_interrupt_leaves_nothing_behind(folder: Path, said: str) -> None:
     process = demo(folder)
