@@ -11,13 +11,11 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 import asyncpg
 import obstore
 from obstore.exceptions import AlreadyExistsError, NotFoundError
-from obstore.store import LocalStore
 
 from registry_core.objects import COPY_LIMIT, INCOMING, ObjectStorage
 
@@ -74,7 +72,7 @@ class Collector:
                 digest = f"sha256:{entry['path'].rpartition('/')[2]}"
                 if digest in known or entry["last_modified"] > self._now - self._retention:
                     self._done.kept += 1
-                elif entry["size"] > COPY_LIMIT and not isinstance(self._objects.store, LocalStore):
+                elif entry["size"] > COPY_LIMIT and self._objects.folder is None:
                     self._done.too_large.append(digest)
                 else:
                     found.append(digest)
@@ -138,9 +136,9 @@ async def forget_uploads(objects: ObjectStorage, before: datetime, *, act: bool 
 
 def _forget_staged(objects: ObjectStorage, before: datetime, act: bool) -> int:
     """In a folder, what a process was writing when it was killed; obstore names it `<name>#<number>`, unlisted."""
-    if not isinstance(objects.store, LocalStore) or objects.store.prefix is None:
+    if objects.folder is None:
         return 0
-    staged = [path for path in Path(objects.store.prefix).rglob("*#*") if path.stat().st_mtime < before.timestamp()]
+    staged = [path for path in objects.folder.rglob("*#*") if path.stat().st_mtime < before.timestamp()]
     for path in staged if act else ():
         with suppress(FileNotFoundError):
             os.unlink(path)

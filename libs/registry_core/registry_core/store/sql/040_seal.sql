@@ -55,12 +55,20 @@ begin
   return peaks;
 end $$;
 
+-- What sealers of earlier releases called: one still running has to stop.
+drop function if exists log.number_unsealed;
+drop function if exists log.try_sealer_lock;
+do $$
+declare old regprocedure;
+begin
+  for old in select oid from pg_proc where proname = 'seal' and pronamespace = 'log'::regnamespace and pronargs <> 4 loop
+    execute format('drop function %s', old);
+  end loop;
+end $$;
+
 -- One pass: what log.unsealed finds gets dense log indexes in its order, partitions, leaf hashes and its place in the
 -- tree. No row: another sealer is at work. Nothing is sealed of a log that has fewer than p_at_least events, nor while
 -- p_topics, the topic's number by event type, lacks a type: those it lacks are told.
-drop function if exists log.number_unsealed;  -- of an earlier release, whose sealer has to stop
-drop function if exists log.try_sealer_lock;
-drop function if exists log.seal(bigint, bigint, text, bigint, bigint, smallint[], bigint[], bytea[]);
 create or replace function log.seal(p_limit integer, p_partitions integer, p_topics jsonb, p_at_least bigint)
 returns table (sealed_from bigint, sealed_to bigint, oldest timestamptz, unknown_types text[])
 language plpgsql security definer set search_path = log, pg_temp set enable_seqscan = off set enable_mergejoin = off as $$
