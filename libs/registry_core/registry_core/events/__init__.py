@@ -1,6 +1,6 @@
 """Every event type Hallmark records. Importing this package declares them all."""
 
-from registry_core.events import aliases, evidence, governance, lifecycle, privacy, promotions, versions
+from registry_core.events import aliases, evidence, governance, lifecycle, privacy, promotions, sources, versions
 from registry_core.events.base import (
     Erased,
     Event,
@@ -36,6 +36,7 @@ __all__ = [
     "lifecycle",
     "privacy",
     "promotions",
+    "sources",
     "topic_of",
     "upcasts",
     "versions",
