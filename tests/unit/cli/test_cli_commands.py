@@ -72,6 +72,8 @@ def test_no_answer_exits_3(server: FakeServer, hallmark: Hallmark):
         ["register", REF, "--digest", "sha256:" + "0" * 64, "--set", "owner"],
         ["register", REF, "--digest", "sha256:" + "0" * 64, "--set", "nonsense=1"],
         ["register", REF, "--digest", "sha256:" + "0" * 64, "--set", "risk_tier=huge"],
+        ["register", REF, "--digest", "sha256:" + "0" * 64, "--evidence", "sbom=absent.json"],
+        ["register", REF, "--digest", "sha256:" + "0" * 64, "--evidence", "bill=/etc/hostname"],
         ["review", "reject", "p1", "--role", "security"],
         ["amend", REF],
     ],
@@ -92,6 +94,18 @@ def test_metadata_comes_from_a_file_and_from_single_fields(server: FakeServer, h
     assert server.sent["owner"] == "bob"
     assert server.sent["allowed_uses"] == ["scoring", "ranking"]
     assert server.sent["licence"] == "MIT"
+
+
+def test_one_command_registers_with_evidence(server: FakeServer, hallmark: Hallmark, home: Path):
+    (home / "bom.json").write_text('{"bomFormat": "CycloneDX"}')
+    (home / "card.md").write_text("# Card")
+    digest = "sha256:" + "0" * 64
+    server.will(*(httpx.Response(200, json={"digest": name}) for name in (digest, "sha256:bom", "sha256:card")))
+    documents = ["--evidence", "sbom=bom.json", "--evidence", "model_card=card.md"]
+    result = hallmark("register", REF, "--digest", digest, *documents, "--json")
+    assert json.loads(result.stdout)["evidence"] == ["sha256:bom", "sha256:card"]
+    sent = [(request.url.params.get("type"), request.headers["content-type"]) for request in server.requests]
+    assert sent[1:] == [("sbom", "application/json"), ("model_card", "application/octet-stream")]
 
 
 @pytest.mark.parametrize(("allowed", "code"), [(True, 0), (False, 1), (None, 1), ("yes", 1)])

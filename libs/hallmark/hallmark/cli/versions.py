@@ -17,6 +17,10 @@ Set = Annotated[
 MetadataFile = Annotated[
     Path | None, typer.Option("--metadata", exists=True, dir_okay=False, help="Fields as JSON or TOML.")
 ]
+Evidence = Annotated[
+    list[str] | None,
+    typer.Option("--evidence", metavar="TYPE=FILE", help="A document about it, e.g. sbom=bom.json; repeatable."),
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,10 +42,11 @@ def register(
     metadata: MetadataFile = None,
     fields: Set = None,
     source: Annotated[str | None, typer.Option(help="Which pipeline says so.")] = None,
+    evidence: Evidence = None,
     json: Json = False,
 ) -> None:
-    """Register a draft and upload its files. Again does no harm: what the server has is not sent."""
-    found = _metadata(metadata, fields)
+    """Register a draft, upload its files, attach evidence. Again does no harm: what the server has is not sent."""
+    found, documents = _metadata(metadata, fields), _documents(evidence or [])
     with base.client() as hallmark, output.progress("uploading", _size(files or [])) as count:
         written = hallmark.register_version(
             ref,
@@ -52,7 +57,14 @@ def register(
             source=source,
             progress=count,
         )
-    output.show(written, lambda: output.say(f"Registered {ref} with {written['digest']}"))
+        attached = [hallmark.attach_evidence(ref, kind, path)["digest"] for kind, path in documents]
+    output.show({**written, "evidence": attached}, lambda: _say_registered(ref, written["digest"], documents))
+
+
+def _say_registered(ref: str, digest: str, documents: list[tuple[str, Path]]) -> None:
+    output.say(f"Registered {ref} with {digest}")
+    for kind, path in documents:
+        output.say(f"Attached {kind} {path}")
 
 
 def upload(
@@ -112,6 +124,20 @@ def add_evidence(
     with base.client() as hallmark:
         written = hallmark.attach_evidence(ref, evidence_type, path, media_type)
     output.show(written, lambda: output.say(f"Attached {evidence_type} {written['digest']} to {ref}"))
+
+
+def _documents(named: list[str]) -> list[tuple[str, Path]]:
+    """`TYPE=FILE` each; checked here, so that a mistake is named before anything is sent."""
+    from registry_core.values import EvidenceType  # noqa: PLC0415 - only when needed
+
+    documents = []
+    for text in named:
+        kind, _, path = text.partition("=")
+        if kind not in list(EvidenceType) or not Path(path).is_file():
+            types = ", ".join(EvidenceType)
+            base.fail(f"{text!r} is not TYPE=FILE", f"name a file there is, after one of {types}", base.USAGE)
+        documents.append((kind, Path(path)))
+    return documents
 
 
 def _size(paths: list[Path]) -> int:
