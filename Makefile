@@ -70,9 +70,10 @@ bench-simulate: $(INSTALLED)  ## What the design comes to at 1e8 to 1e10 events,
 	@$(BIN)/python -m bench.simulate
 
 .PHONY: check
-check: $(INSTALLED)  ## Lint, format, compatibility of event schemas, types
+check: $(INSTALLED)  ## Lint, format, both halves of the SDK, compatibility of event schemas, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python libs/hallmark/make_sync.py --check
 	$(BIN)/python -m registry_core.compatibility check schemas
 	$(BIN)/mypy $(PACKAGES)
 
@@ -80,6 +81,10 @@ check: $(INSTALLED)  ## Lint, format, compatibility of event schemas, types
 format: $(INSTALLED)  ## Format, and mend what can be mended
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+.PHONY: sdk
+sdk: $(INSTALLED)  ## Make the SDK's blocking half from hallmark/aio
+	$(BIN)/python libs/hallmark/make_sync.py
 
 .PHONY: schemas
 schemas: $(INSTALLED)  ## Generate schemas/ from the code

@@ -1,3 +1,4 @@
+# Made from aio/client.py by `make sdk`: change it there.
 """The SDK's front door."""
 
 from hallmark.api.aliases import Aliases

@@ -1,19 +1,14 @@
 """Local files as versions know them: named, hashed, read in pieces."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
 
 from pydantic import ValidationError
 from registry_core.values import File
 
 from hallmark.errors import HallmarkError
-from hallmark.session import Progress
-from hallmark.wire import Chunks
-
-_CHUNK: Final = 4 * 1024 * 1024
 
 
 def named(paths: Sequence[str | Path]) -> dict[str, Path]:
@@ -40,40 +35,20 @@ def _files_of(path: Path) -> list[tuple[str, Path]]:
     return [(path.name, path)]
 
 
-def described(files: Mapping[str, Path], progress: Progress | None = None) -> tuple[File, ...]:
+def described(files: Mapping[str, Path]) -> tuple[File, ...]:
     """Each file with digest and size, hashed in constant memory. Raises HallmarkError for an unusable name."""
-    return tuple(_described(name, path, progress) for name, path in sorted(files.items()))
+    return tuple(_described(name, path) for name, path in sorted(files.items()))
 
 
-def _described(name: str, path: Path, progress: Progress | None) -> File:
-    digest, size = hashlib.sha256(), 0
-    for chunk in chunks(path, progress)():
-        digest.update(chunk)
-        size += len(chunk)
+def _described(name: str, path: Path) -> File:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
     try:
-        return File(name=name, digest=f"sha256:{digest.hexdigest()}", size=size)
+        return File(name=name, digest=f"sha256:{digest}", size=size)
     except ValidationError as error:
         fix = "use letters, digits, `.`, `_`, `-` and `/`"
         raise _unusable(f"{name!r} cannot be the name of a version's file", fix) from error
-
-
-def chunks(path: Path, progress: Progress | None = None) -> Chunks:
-    """The file in pieces, from its beginning at every call; what an attempt before it counted is taken back."""
-    counted = 0
-
-    def read() -> Iterator[bytes]:
-        nonlocal counted
-        if progress and counted:
-            progress(-counted)
-        counted = 0
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                yield chunk
-                counted += len(chunk)
-                if progress:
-                    progress(len(chunk))
-
-    return read
 
 
 def content(path_or_bytes: str | Path | bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -27,20 +27,19 @@ class Partial:
     keeps what has come, for the next time, unless that cannot be the beginning of the file.
     """
 
-    def __init__(self, target: Path, file: File, progress: Callable[[int], object]) -> None:
-        self._target, self._file, self._progress = target, file, progress
+    def __init__(self, target: Path, file: File) -> None:
+        self._target, self._file = target, file
         self._path = target.with_name(f".{file.digest.removeprefix('sha256:')[:32]}.part")
         self.moved = 0
         """Bytes that came over the network, all attempts together."""
         self._hash, self.position = hashlib.sha256(), 0
 
     def __enter__(self) -> Self:
-        """Take up what an earlier download left. Raises HallmarkError where another one is at it; OSError."""
+        """Raises HallmarkError where another download is at it; OSError."""
         flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
         self._stream = os.fdopen(os.open(self._path, flags, 0o666), "r+b")
         try:
             self._lock()
-            self._read_what_is_there()
         except BaseException:
             self._stream.close()
             raise
@@ -70,7 +69,8 @@ class Partial:
                     fix="wait for it, or choose another folder",
                 ) from error  # fmt: skip
 
-    def _read_what_is_there(self) -> None:
+    def take_up(self) -> None:
+        """Read, once, what an earlier download left."""
         while chunk := self._stream.read(_CHUNK):
             self._count(chunk)
         if self._file.size is not None and self.position > self._file.size:
@@ -79,7 +79,6 @@ class Partial:
     def _count(self, chunk: bytes) -> None:
         self._hash.update(chunk)
         self.position += len(chunk)
-        self._progress(len(chunk))
 
     @property
     def complete(self) -> bool:
@@ -111,7 +110,6 @@ class Partial:
 
     def restart(self) -> None:
         """Forget what has come."""
-        self._progress(-self.position)
         self._hash, self.position = hashlib.sha256(), 0
         self._stream.seek(0)
         self._stream.truncate()
@@ -143,18 +141,12 @@ class Partial:
         )  # fmt: skip
 
 
-def has_content(path: Path, file: File, progress: Callable[[int], object]) -> bool:
+def has_content(path: Path, file: File) -> bool:
     """Whether the file at a path is what was registered."""
     if not path.is_file() or file.size not in (None, path.stat().st_size):
         return False
-    digest = hashlib.sha256()
     with path.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    if f"sha256:{digest.hexdigest()}" != file.digest:
-        return False
-    progress(path.stat().st_size)
-    return True
+        return f"sha256:{hashlib.file_digest(stream, 'sha256').hexdigest()}" == file.digest
 
 
 def place(folder: Path, name: str) -> Path:

@@ -1,10 +1,11 @@
-"""The connection: authentication, retries up to a deadline, downloads. Blocking; an async twin shares `wire`."""
+# Made from aio/session.py by `make sdk`: change it there.
+"""The connection: authentication, retries up to a deadline, downloads."""
 
+import contextlib
 import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
@@ -13,13 +14,12 @@ import httpx
 
 from hallmark import credentials, wire
 from hallmark.errors import HallmarkError, UnreachableError
+from hallmark.meter import Progress
 from hallmark.wire import Call, Document
 
-Progress = Callable[[int], None]
-"""Called with the bytes moved since the last call; a negative number when an attempt begins anew."""
 T = TypeVar("T")
 
-_TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0, write=60.0)
+_TIMEOUT: Final = httpx.Timeout(30.0, connect=5.0, write=60.0, pool=None)
 _CHUNK: Final = 1024 * 1024
 
 
@@ -45,7 +45,7 @@ class Retry:
 
 
 class Session:
-    """One server as one account. Thread-safe, as httpx's client is."""
+    """One server as one account. It may be shared, as httpx's client may: by any number of tasks, or of threads."""
 
     def __init__(
         self,
@@ -61,9 +61,9 @@ class Session:
         try:
             self._http = httpx.Client(base_url=known.url, headers=headers, timeout=_TIMEOUT, transport=transport)
         except (httpx.InvalidURL, UnicodeError) as error:
-            raise _bad_url(known.url, str(error)) from error
+            raise wire.bad_url(known.url, str(error)) from error
         if self._http.base_url.scheme not in ("http", "https") or not self._http.base_url.host:
-            raise _bad_url(known.url, "it does not name a protocol and a host")
+            raise wire.bad_url(known.url, "it does not name a protocol and a host")
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +72,7 @@ class Session:
         self.close()
 
     def close(self) -> None:
+        """Close the connections; as a context, the client does so itself."""
         self._http.close()
 
     def send(self, call: Call) -> Any:
@@ -121,29 +122,17 @@ class Session:
         return wire.answer(response.content, response.headers.get("content-type", ""))
 
     def _save_once(self, call: Call, path: Path, progress: Progress) -> Path:
-        with self._opened(call, {}) as response:
+        with self.opened(call) as response:
             return _write_whole(response, path, progress)
-
-    def receive(
-        self,
-        call: Call,
-        headers: Mapping[str, str],
-        begin: Callable[[int, httpx.Headers], object],
-        write: Callable[[bytes], object],
-    ) -> None:
-        """One attempt: `begin` gets status and headers of the answer, `write` its bytes. Raises as an attempt may."""
-        with self._opened(call, headers) as response:
-            begin(response.status_code, response.headers)
-            for chunk in response.iter_bytes():  # as they come: a chunk size would lose the last ones when it breaks
-                write(chunk)
 
     def head(self, path: str) -> httpx.Headers:
         """The headers that one attempt of a HEAD gets. Raises as an attempt may."""
-        with self._opened(Call(method="HEAD", path=path), {}) as response:
+        with self.opened(Call(method="HEAD", path=path)) as response:
             return response.headers
 
-    @contextmanager
-    def _opened(self, call: Call, headers: Mapping[str, str]) -> Iterator[httpx.Response]:
+    @contextlib.contextmanager
+    def opened(self, call: Call, headers: Mapping[str, str] | None = None) -> Iterator[httpx.Response]:
+        """One attempt's answer, its body still to be read. Raises as an attempt may."""
         response = self._http.send(self._request(call, headers), stream=True)
         try:
             if not response.is_success:
@@ -156,7 +145,7 @@ class Session:
     def _request(self, call: Call, headers: Mapping[str, str] | None = None) -> httpx.Request:
         content = call.content() if callable(call.content) else call.content
         sent = {**call.headers, **(headers or {})}
-        timeout = _TIMEOUT if call.patience is None else httpx.Timeout(60.0, connect=5.0, read=call.patience)
+        timeout = _TIMEOUT if call.patience is None else httpx.Timeout(60.0, connect=5.0, read=call.patience, pool=None)
         return self._http.build_request(
             call.method, call.path, params=call.params, headers=sent, content=content, timeout=timeout
         )
@@ -185,7 +174,3 @@ def _write_whole(response: httpx.Response, path: Path, progress: Progress) -> Pa
         half.unlink(missing_ok=True)
         raise
     return path
-
-
-def _bad_url(url: str, why: str) -> HallmarkError:
-    return HallmarkError("Bad address", f"{url!r} is no usable address: {why}", fix="write e.g. http://127.0.0.1:8080")

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -12,8 +12,8 @@ from uuid import uuid4
 from hallmark.errors import HallmarkError
 
 Document = dict[str, Any]
-Chunks = Callable[[], Iterable[bytes]]
-"""Makes the body anew for each attempt."""
+Chunks = Callable[[], Iterable[bytes] | AsyncIterable[bytes]]
+"""Makes the body anew for each attempt; of the kind that its client sends."""
 
 BUSY: Final = frozenset({502, 503, 504})
 """Statuses of a server, or of a proxy before it, that is just not there: the same call may be sent again."""
@@ -123,6 +123,11 @@ def refusal(status: int, body: bytes) -> HallmarkError:
         errors=[e for e in errors if isinstance(e, dict)] if isinstance(errors, list) else (),
         problem=problem,
     )
+
+
+def bad_url(url: str, why: str) -> HallmarkError:
+    """The error of an address that nothing can be sent to."""
+    return HallmarkError("Bad address", f"{url!r} is no usable address: {why}", fix="write e.g. http://127.0.0.1:8080")
 
 
 def _key() -> dict[str, str]:

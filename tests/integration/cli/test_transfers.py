@@ -5,19 +5,21 @@ import hashlib
 import os
 import random
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import obstore
 import pytest
 from hallmark import Client, UnreachableError
+from hallmark.aio.api import versions as aio_versions
 from hallmark.api import versions
-from hallmark.session import Retry
 from registry_core.service import Platform
 from registry_core.settings import Settings
 from support import served, token_of
 from support_breaking import BreakingProxy, breaking_proxy
+from support_sdk import Kind, connect
 
 REF = "model:m@1.0.0"
 MIB = 1024 * 1024
@@ -28,16 +30,29 @@ class Line:
     proxy: BreakingProxy
     platform: Platform
     token: str
+    kind: Kind
 
-    def client(self) -> Client:
-        return Client(self.proxy.url, self.token, retry=Retry(20))
+    def client(self, seconds: float = 20) -> AbstractContextManager[Client]:
+        return connect(self.kind, self.proxy.url, self.token, seconds=seconds)
+
+
+@pytest.fixture(params=get_args(Kind))
+def kind(request: pytest.FixtureRequest) -> Kind:
+    return request.param
 
 
 @pytest.fixture
-async def line(settings: Settings, artifact_store: dict[str, Any]) -> AsyncIterator[Line]:
+def in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of a test are large."""
+    for module in (versions, aio_versions):
+        monkeypatch.setattr(module, "RESUMABLE", MIB)
+
+
+@pytest.fixture
+async def line(settings: Settings, artifact_store: dict[str, Any], kind: Kind) -> AsyncIterator[Line]:
     alone = settings.model_copy(update={"kafka_bootstrap": "", **artifact_store})
     async with served(alone, ["ledger", "ingestion"]) as (platform, url), breaking_proxy(url) as proxy:
-        yield Line(proxy, platform, await token_of(platform, "ci", "contributor"))
+        yield Line(proxy, platform, await token_of(platform, "ci", "contributor"), kind)
 
 
 async def test_a_download_that_breaks_at_any_byte_arrives_whole(line: Line, tmp_path: Path) -> None:
@@ -57,8 +72,8 @@ async def test_a_download_that_breaks_at_any_byte_arrives_whole(line: Line, tmp_
     assert [path.name for path in (tmp_path / "to").iterdir()] == ["w.bin"]
 
 
-async def test_an_upload_that_breaks_at_any_byte_goes_on(line: Line, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(versions, "RESUMABLE", MIB)
+@pytest.mark.usefixtures("in_parts")
+async def test_an_upload_that_breaks_at_any_byte_goes_on(line: Line, tmp_path: Path) -> None:
     content, dice, moved = os.urandom(20 * MIB + 3), random.Random(7), list[int]()
     (tmp_path / "w.bin").write_bytes(content)
 
@@ -75,14 +90,14 @@ async def test_an_upload_that_breaks_at_any_byte_goes_on(line: Line, tmp_path: P
     assert await left_behind(line) == []
 
 
-async def test_another_process_goes_on_with_an_upload(line: Line, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr(versions, "RESUMABLE", MIB)
+@pytest.mark.usefixtures("in_parts")
+async def test_another_process_goes_on_with_an_upload(line: Line, tmp_path: Path) -> None:
     content = os.urandom(20 * MIB)
     (tmp_path / "w.bin").write_bytes(content)
 
     def upload() -> int:
         line.proxy.up[:] = [15 * MIB] * 2
-        with Client(line.proxy.url, line.token, retry=Retry(0)) as given_up, pytest.raises(UnreachableError):
+        with line.client(0) as given_up, pytest.raises(UnreachableError):
             given_up.register_version(REF, files=[tmp_path / "w.bin"])
         line.proxy.up.clear()
         before = line.proxy.passed

@@ -1,9 +1,12 @@
 """A server that is a function, a home that is empty, and packs to verify."""
 
 import io
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import get_args
 from uuid import UUID
 
 import httpx
@@ -15,6 +18,8 @@ from registry_core.proofs.envelope import leaf_bytes
 from registry_core.proofs.merkle import TreeHead, leaf_hash
 from registry_core.proofs.note import Signer, sign_checkpoint
 from registry_core.proofs.pack import Header, PackWriter
+from support_sdk import Connect, Kind
+from support_sdk import connect as connect_to
 from typer.testing import CliRunner
 from unit.cli.fakes import URL, Export, FakeServer, FakeTime, Hallmark, Refusing
 
@@ -35,13 +40,26 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def server(monkeypatch: pytest.MonkeyPatch) -> FakeServer:
     """Every client of the SDK talks to it."""
     fake = FakeServer()
-    real = httpx.Client
-    monkeypatch.setattr(
-        "hallmark.session.httpx.Client", lambda **options: real(**{**options, "transport": httpx.MockTransport(fake)})
-    )
+    answering(monkeypatch, fake)
     monkeypatch.setenv("HALLMARK_URL", URL)
     monkeypatch.setenv("HALLMARK_TOKEN", "hmk_alice_1_2")
     return fake
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, server: Callable[[httpx.Request], httpx.Response]) -> None:
+    """Every client of the SDK talks to this function."""
+    for kind in (httpx.Client, httpx.AsyncClient):
+        monkeypatch.setattr(httpx, kind.__name__, partial(_made, kind, server))
+
+
+def _made(kind: type, server: Callable[[httpx.Request], httpx.Response], **options: object) -> object:
+    return kind(**{**options, "transport": httpx.MockTransport(server)})
+
+
+@pytest.fixture(scope="session", params=get_args(Kind))
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """`with connect(url, token, time=time) as hallmark`: once each client."""
+    return partial(connect_to, request.param)
 
 
 @pytest.fixture

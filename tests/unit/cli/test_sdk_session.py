@@ -1,16 +1,16 @@
 """Calls reach the server once in effect, whatever happens to the connection."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from hallmark import Client, HallmarkError, UnreachableError
-from hallmark.session import Retry
+from hallmark import HallmarkError, UnreachableError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support_sdk import Connect
 from unit.cli.fakes import FakeServer, FakeTime, Refusing
 
 LOST = [
@@ -24,26 +24,25 @@ LOST = [
 ]
 
 
-def make(
-    server: FakeServer, time: FakeTime, seconds: float = 60.0, notice: Callable[[str], None] = lambda reason: None
-) -> Client:
-    return Client("http://h.test", "t", retry=Retry(seconds, notice, time.sleep, time.clock))
+WHERE = ("http://h.test", "t")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(failures=st.lists(st.sampled_from(LOST), max_size=8))
-def test_a_write_sent_again_is_the_same_write(server: FakeServer, time: FakeTime, failures: list[Any]):
+def test_a_write_sent_again_is_the_same_write(
+    connect: Connect, server: FakeServer, time: FakeTime, failures: list[Any]
+):
     server.requests.clear()
     server.will(*failures, httpx.Response(201, json={"log_index": 7}))
-    with make(server, time) as hallmark:
+    with connect(*WHERE, time=time) as hallmark:
         assert hallmark.retire("model:m@1.0.0", "old") == {"log_index": 7}
     assert len(server.requests) == len(failures) + 1
     assert len({(r.headers["idempotency-key"], r.content, str(r.url)) for r in server.requests}) == 1
 
 
-def test_every_call_has_a_key_of_its_own_and_reads_have_none(server: FakeServer, time: FakeTime):
+def test_every_call_has_a_key_of_its_own_and_reads_have_none(connect: Connect, server: FakeServer, time: FakeTime):
     server.will(httpx.Response(200, json={}))
-    with make(server, time) as hallmark:
+    with connect(*WHERE, time=time) as hallmark:
         hallmark.retire("model:m@1.0.0", "old")
         hallmark.retire("model:m@1.0.0", "old")
         hallmark.version("model:m@1.0.0")
@@ -54,26 +53,30 @@ def test_every_call_has_a_key_of_its_own_and_reads_have_none(server: FakeServer,
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=20, deadline=None)
 @given(seconds=st.floats(0, 600))
-def test_a_server_that_never_answers_is_given_up_at_the_deadline(server: FakeServer, time: FakeTime, seconds: float):
+def test_a_server_that_never_answers_is_given_up_at_the_deadline(
+    connect: Connect, server: FakeServer, time: FakeTime, seconds: float
+):
     server.will(httpx.ConnectError("refused"))
     begun = time.now
-    with make(server, time, seconds) as hallmark, pytest.raises(UnreachableError, match="refused"):
+    with connect(*WHERE, time=time, seconds=seconds) as hallmark, pytest.raises(UnreachableError, match="refused"):
         hallmark.whoami()
     assert time.now - begun <= seconds
 
 
-def test_the_first_failure_of_a_call_is_told_once(server: FakeServer, time: FakeTime):
+def test_the_first_failure_of_a_call_is_told_once(connect: Connect, server: FakeServer, time: FakeTime):
     told: list[str] = []
     server.will(httpx.ConnectError("refused"), httpx.Response(503), httpx.Response(200, json={}))
-    with make(server, time, notice=told.append) as hallmark:
+    with connect(*WHERE, time=time, notice=told.append) as hallmark:
         hallmark.whoami()
     assert told == ["refused"]
 
 
-def test_what_a_server_says_that_cannot_answer_is_passed_on(server: FakeServer, time: FakeTime, refusing: Refusing):
+def test_what_a_server_says_that_cannot_answer_is_passed_on(
+    connect: Connect, server: FakeServer, time: FakeTime, refusing: Refusing
+):
     told: list[str] = []
     server.will(refusing(503, detail="nothing is sealed or signed", fix="recover the lost events"))
-    with make(server, time, notice=told.append) as hallmark, pytest.raises(UnreachableError) as caught:
+    with connect(*WHERE, time=time, notice=told.append) as hallmark, pytest.raises(UnreachableError) as caught:
         hallmark.whoami()
     assert told == ["it answered 503: nothing is sealed or signed"]
     assert "nothing is sealed or signed" in caught.value.detail
@@ -81,9 +84,11 @@ def test_what_a_server_says_that_cannot_answer_is_passed_on(server: FakeServer, 
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 412, 413, 422, 500])
-def test_a_refusal_is_not_sent_again(server: FakeServer, time: FakeTime, refusing: Refusing, status: int):
+def test_a_refusal_is_not_sent_again(
+    connect: Connect, server: FakeServer, time: FakeTime, refusing: Refusing, status: int
+):
     server.will(refusing(status, detail="no", fix="do", field="/x", errors=[{"field": "/x", "message": "bad"}, 1]))
-    with make(server, time) as hallmark, pytest.raises(HallmarkError) as caught:
+    with connect(*WHERE, time=time) as hallmark, pytest.raises(HallmarkError) as caught:
         hallmark.retire("model:m@1.0.0", "old")
     error = caught.value
     assert (error.status, error.detail, error.fix, error.field) == (status, "no", "do", "/x")
@@ -92,20 +97,20 @@ def test_a_refusal_is_not_sent_again(server: FakeServer, time: FakeTime, refusin
 
 
 @given(body=st.binary(max_size=300), status=st.sampled_from([400, 404, 500]))
-def test_whatever_a_proxy_answers_is_an_error_that_says_so(body: bytes, status: int):
+def test_whatever_a_proxy_answers_is_an_error_that_says_so(connect: Connect, body: bytes, status: int):
     answer = httpx.MockTransport(lambda request: httpx.Response(status, content=body))
-    with Client("http://h.test", "t", transport=answer) as hallmark, pytest.raises(HallmarkError) as caught:
+    with connect(*WHERE, transport=answer) as hallmark, pytest.raises(HallmarkError) as caught:
         hallmark.whoami()
     assert caught.value.status == status
     assert caught.value.detail
 
 
 @given(body=st.binary(max_size=100))
-def test_an_answer_that_is_no_object_is_an_error_not_a_crash(body: bytes):
+def test_an_answer_that_is_no_object_is_an_error_not_a_crash(connect: Connect, body: bytes):
     def respond(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, content=body, headers={"content-type": "application/json"})
 
-    with Client("http://h.test", "t", transport=httpx.MockTransport(respond)) as hallmark:
+    with connect(*WHERE, transport=httpx.MockTransport(respond)) as hallmark:
         title = ""
         try:
             found: object = hallmark.whoami()
@@ -115,56 +120,64 @@ def test_an_answer_that_is_no_object_is_an_error_not_a_crash(body: bytes):
 
 
 @pytest.mark.parametrize("url", ["foo", "http://", "ftp://x", "http://[::1", "http://a:b"])
-def test_an_unusable_address_says_how_to_write_one(url: str):
-    with pytest.raises(HallmarkError, match="write e"), Client(url, "t") as hallmark:
+def test_an_unusable_address_says_how_to_write_one(connect: Connect, url: str):
+    with pytest.raises(HallmarkError, match="write e"), connect(url, "t") as hallmark:
         hallmark.whoami()
 
 
-class _Broken(httpx.SyncByteStream):
+class _Broken(httpx.SyncByteStream, httpx.AsyncByteStream):
     def __iter__(self) -> Iterator[bytes]:
         yield b"half"
         raise httpx.ReadError("reset")
 
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
 
-def test_a_download_that_breaks_begins_anew_and_the_file_is_whole(server: FakeServer, time: FakeTime, tmp_path: Path):
+
+def test_a_download_that_breaks_begins_anew_and_the_file_is_whole(
+    connect: Connect, server: FakeServer, time: FakeTime, tmp_path: Path
+):
     moved: list[int] = []
     server.will(httpx.Response(200, stream=_Broken()), httpx.Response(200, content=b"the whole log"))
-    with make(server, time) as hallmark:
+    with connect(*WHERE, time=time) as hallmark:
         hallmark.export_log(tmp_path / "log.pack", moved.append)
     assert (tmp_path / "log.pack").read_bytes() == b"the whole log"
     assert sum(moved) == len(b"the whole log")
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_a_download_given_up_leaves_the_old_file(server: FakeServer, time: FakeTime, tmp_path: Path):
+def test_a_download_given_up_leaves_the_old_file(connect: Connect, server: FakeServer, time: FakeTime, tmp_path: Path):
     (tmp_path / "log.pack").write_bytes(b"old")
     server.will(lambda request: httpx.Response(200, stream=_Broken()))
-    with make(server, time, 1) as hallmark, pytest.raises(UnreachableError):
+    with connect(*WHERE, time=time, seconds=1) as hallmark, pytest.raises(UnreachableError):
         hallmark.export_log(tmp_path / "log.pack")
     assert (tmp_path / "log.pack").read_bytes() == b"old"
 
 
 def test_a_refused_download_is_an_error_with_its_reason(
-    server: FakeServer, time: FakeTime, refusing: Refusing, tmp_path: Path
+    connect: Connect, server: FakeServer, time: FakeTime, refusing: Refusing, tmp_path: Path
 ):
     server.will(refusing(403, detail="not an auditor"))
-    with make(server, time) as hallmark, pytest.raises(HallmarkError, match="not an auditor"):
+    with connect(*WHERE, time=time) as hallmark, pytest.raises(HallmarkError, match="not an auditor"):
         hallmark.evidence_pack("model:m@1.0.0", tmp_path / "m.pack")
     assert not (tmp_path / "m.pack").exists()
 
 
-def test_fields_that_are_not_given_are_not_sent_but_a_field_can_be_cleared(server: FakeServer, time: FakeTime):
+def test_fields_that_are_not_given_are_not_sent_but_a_field_can_be_cleared(
+    connect: Connect, server: FakeServer, time: FakeTime
+):
     server.will(httpx.Response(200, json={}))
-    with make(server, time) as hallmark:
+    with connect(*WHERE, time=time) as hallmark:
         hallmark.deprecate("model:m@1.0.0", "old")
         assert server.sent == {"cause": "old"}
         hallmark.amend_metadata("model:m@1.0.0", {"backup_owner": None})
         assert server.sent == {"backup_owner": None}
 
 
-def test_references_and_names_stay_one_segment_of_the_path(server: FakeServer, time: FakeTime):
+def test_references_and_names_stay_one_segment_of_the_path(connect: Connect, server: FakeServer, time: FakeTime):
     server.will(httpx.Response(200, json={}))
-    with make(server, time) as hallmark:
+    with connect(*WHERE, time=time) as hallmark:
         hallmark.version("model:m@1.0.0+a/b?c")
     assert server.requests[-1].url.raw_path == b"/v1/versions/model%3Am%401.0.0%2Ba%2Fb%3Fc"
 

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from hallmark import Client, HallmarkError
-from hallmark.files import chunks, described, named
-from hallmark.session import Retry
+from hallmark import HallmarkError
+from hallmark.files import described, named
+from hallmark.outgoing import Outgoing
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_core.values import content_digest
+from support_sdk import Connect
 from unit.cli.fakes import FakeServer, FakeTime
 
 REF = "model:m@1.0.0"
@@ -50,36 +51,37 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
-def register(registry: Registry, folder: Path, time: FakeTime, count: Callable[[int], object] = lambda _: None) -> None:
-    retry = Retry(60, sleep=time.sleep, clock=time.clock)
-    with Client("http://h.test", "t", retry=retry, transport=httpx.MockTransport(registry)) as hallmark:
+def register(
+    connect: Connect, registry: Registry, folder: Path, time: FakeTime, count: Callable[[int], object] = lambda _: None
+) -> None:
+    with connect("http://h.test", "t", time=time, transport=httpx.MockTransport(registry)) as hallmark:
         hallmark.register_version(REF, files=[folder], progress=count)
 
 
-def test_a_folder_is_registered_by_the_paths_inside_it_and_uploaded(folder: Path, time: FakeTime):
+def test_a_folder_is_registered_by_the_paths_inside_it_and_uploaded(connect: Connect, folder: Path, time: FakeTime):
     registry, moved = Registry(set()), list[int]()
-    register(registry, folder, time, moved.append)
+    register(connect, registry, folder, time, moved.append)
     assert registry.bodies == {"config.json": b"{}", "deep/weights.bin": b"w" * 10}
     assert sum(moved) == 12
 
 
-def test_what_the_server_has_is_not_sent_again(folder: Path, time: FakeTime):
+def test_what_the_server_has_is_not_sent_again(connect: Connect, folder: Path, time: FakeTime):
     registry, moved = Registry({"config.json"}), list[int]()
-    register(registry, folder, time, moved.append)
+    register(connect, registry, folder, time, moved.append)
     assert list(registry.bodies) == ["deep/weights.bin"]
     assert sum(moved) == 12
 
 
-def test_an_upload_cut_off_is_sent_again_from_its_beginning(folder: Path, time: FakeTime):
+def test_an_upload_cut_off_is_sent_again_from_its_beginning(connect: Connect, folder: Path, time: FakeTime):
     registry, moved = Registry(set(), lose=3), list[int]()
-    register(registry, folder, time, moved.append)
+    register(connect, registry, folder, time, moved.append)
     assert registry.bodies["deep/weights.bin"] == b"w" * 10
     assert sum(moved) == 12
 
 
 @pytest.mark.parametrize(("files", "digest"), [([], None), (["x"], "sha256:" + "0" * 64)])
-def test_a_version_is_files_or_a_digest(files: list[str], digest: str | None):
-    with Client("http://h.test", "t") as hallmark, pytest.raises(HallmarkError, match="either files or a digest"):
+def test_a_version_is_files_or_a_digest(connect: Connect, files: list[str], digest: str | None):
+    with connect("http://h.test", "t") as hallmark, pytest.raises(HallmarkError, match="either files or a digest"):
         hallmark.register_version(REF, files=files, digest=digest)
 
 
@@ -122,19 +124,19 @@ def test_progress_counts_a_file_once_however_often_it_was_begun(
     path = tmp_path_factory.mktemp("progress") / "f"
     path.write_bytes(content)
     moved: list[int] = []
-    read = chunks(path, moved.append)
+    file = Outgoing(path, len(content), moved.append)
     for steps in attempts:
-        begun = iter(read())
+        begun = iter(file.whole())
         for _ in range(steps):
             next(begun, None)
-    assert b"".join(read()) == content
+    assert b"".join(file.whole()) == content
     assert sum(moved) == len(content)
 
 
-def test_evidence_goes_as_it_is_with_its_type(server: FakeServer, tmp_path: Path):
+def test_evidence_goes_as_it_is_with_its_type(connect: Connect, server: FakeServer, tmp_path: Path):
     server.will(httpx.Response(201, json={"digest": "sha256:0"}))
     (tmp_path / "bom.json").write_bytes(b' {"bomFormat": "CycloneDX"}')
-    with Client() as hallmark:
+    with connect() as hallmark:
         hallmark.attach_evidence(REF, "sbom", tmp_path / "bom.json")
     request = server.requests[-1]
     assert request.url.params["type"] == "sbom"

@@ -1,3 +1,4 @@
+# Made from aio/api/aliases.py by `make sdk`: change it there.
 """Aliases: names such as `champion` that point to one version of an asset."""
 
 from collections.abc import Sequence

@@ -1,9 +1,11 @@
+# Made from aio/api/audit.py by `make sdk`: change it there.
 """The auditor's questions, and files that prove the answers."""
 
 from pathlib import Path
 from typing import Any
 
-from hallmark.session import Progress, Session
+from hallmark.meter import Progress
+from hallmark.session import Session
 from hallmark.wire import Document, read, segment, write
 
 
@@ -34,7 +36,8 @@ class Audit(Session):
 
     def consistency_proof(self, old: int, new: int) -> list[str]:
         """Base64 hashes that prove that the log of `new` events extends that of `old` (RFC 6962)."""
-        return list(self.ask(read("/v1/log/proofs/consistency", old=old, new=new))["proof"])
+        found = self.ask(read("/v1/log/proofs/consistency", old=old, new=new))
+        return list(found["proof"])
 
     def rotate_log_key(self, reason: str = "") -> Document:
         """Have checkpoints signed by a new key, for which the old one vouches."""

@@ -1,3 +1,4 @@
+# Made from aio/api/downloads.py by `make sdk`: change it there.
 """Downloads: a version's files into a folder."""
 
 from collections.abc import Sequence
@@ -9,8 +10,8 @@ from registry_core.values import File
 
 from hallmark.api.versions import Versions
 from hallmark.errors import HallmarkError
+from hallmark.meter import Meter, Progress
 from hallmark.partial import Partial, has_content, place
-from hallmark.session import Progress
 from hallmark.wire import Call, Document, read, version_path
 
 RANGE_NOT_SATISFIABLE: Final = 416
@@ -32,43 +33,48 @@ class Downloads(Versions):
         What is there already and the same is not sent; what broke off goes on where it was, also when the server is
         away for a while. A file of other content stays unless `overwrite`. Raises HallmarkError, OSError.
         """
-        where, count = Path(folder), progress or (lambda _: None)
+        where = Path(folder)
         wanted = self.files_of(ref, files)
         targets = {file: place(where, file.name) for file in wanted}
-        known = {file for file, target in targets.items() if has_content(target, file, count)}
+        known = {file for file, target in targets.items() if has_content(target, file)}
         if not overwrite:
             _refuse_to_replace([target for file, target in targets.items() if file not in known and target.exists()])
-        done = [self._obtain(ref, file, target, file in known, count) for file, target in targets.items()]
+        done = [self._obtain(ref, file, target, file in known, progress) for file, target in targets.items()]
         return {"ref": ref, "folder": str(where), "files": done}
 
     def files_of(self, ref: str, names: Sequence[str] | None = None) -> list[File]:
         """A version's files with digest and size, or those named. Raises HallmarkError that tells what is not there."""
-        described = self.version(ref)["files"]
-        files = [_file(item) for item in described]
+        found = self.version(ref)
+        files = [_file(item) for item in found["files"]]
         if lost := sorted(set(names or ()) - {file.name for file in files}):
             there = ", ".join(file.name for file in files[:20])
             raise HallmarkError("Not found", f"{ref} has no file {', '.join(lost)}", fix=f"its files are: {there}")
         wanted = [file for file in files if names is None or file.name in names]
-        stored = {item["name"] for item in described if item.get("uri")}
+        stored = {item["name"] for item in found["files"] if item.get("uri")}
         if absent := [file.name for file in wanted if file.name not in stored]:
             fix = f"whoever registered it uploads it: hallmark upload {ref} {absent[0]}"
             raise HallmarkError("Not uploaded", f"{', '.join(absent)} of {ref} was never uploaded", fix=fix)
         return wanted
 
-    def _obtain(self, ref: str, file: File, target: Path, known: bool, progress: Progress) -> Document:
+    def _obtain(self, ref: str, file: File, target: Path, known: bool, progress: Progress | None) -> Document:
         outcome: Outcome = "present" if known else "downloaded"
+        meter = Meter(progress)
         if not known:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with Partial(target, file, progress) as partial:
-                self._fetch(read(version_path(ref, "files", file.name)), partial)
-        return {**file.model_dump(), "path": str(target), "size": target.stat().st_size, "outcome": outcome}
+            with Partial(target, file) as partial:
+                partial.take_up()
+                self._fetch(read(version_path(ref, "files", file.name)), partial, meter)
+        size = target.stat().st_size
+        meter.at(size)
+        return {**file.model_dump(), "path": str(target), "size": size, "outcome": outcome}
 
-    def _fetch(self, call: Call, partial: Partial) -> None:
+    def _fetch(self, call: Call, partial: Partial, meter: Meter) -> None:
         """Ask for what is missing, until nothing is."""
 
         def attempt() -> None:
+            meter.at(partial.position)
             if not partial.complete:
-                self.receive(call, partial.headers, partial.begin, partial.write)
+                self._receive(call, partial, meter)
 
         try:
             self.retrying(attempt, lambda: partial.moved)
@@ -78,6 +84,13 @@ class Downloads(Versions):
             partial.restart()  # what was there is as long as the file, and not the file
             self.retrying(attempt, lambda: partial.moved)
         partial.finish()
+
+    def _receive(self, call: Call, partial: Partial, meter: Meter) -> None:
+        with self.opened(call, partial.headers) as response:
+            partial.begin(response.status_code, response.headers)
+            for chunk in response.iter_bytes():  # as they come: a chunk size would lose the last when it breaks
+                partial.write(chunk)
+                meter.at(partial.position)
 
 
 def _file(described: Document) -> File:

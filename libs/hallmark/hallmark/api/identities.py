@@ -1,3 +1,4 @@
+# Made from aio/api/identities.py by `make sdk`: change it there.
 """Accounts, roles, tokens and signing keys."""
 
 from collections.abc import Sequence

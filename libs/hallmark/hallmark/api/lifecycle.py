@@ -1,3 +1,4 @@
+# Made from aio/api/lifecycle.py by `make sdk`: change it there.
 """After approval: admission, states, advisories, serving."""
 
 from collections.abc import Mapping

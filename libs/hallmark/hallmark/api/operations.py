@@ -1,3 +1,4 @@
+# Made from aio/api/operations.py by `make sdk`: change it there.
 """Views, their projections, and dead letters."""
 
 from collections.abc import Mapping
@@ -27,7 +28,8 @@ class Operations(Session):
     def projections(self, name: str | None = None) -> list[Any]:
         """The tables of one projection or of all: version, state (`live` is what the view shows), lag in events."""
         where = f"/v1/projections/{segment(name)}" if name else "/v1/projections"
-        return list(self.ask(read(where))["projections"])
+        found = self.ask(read(where))
+        return list(found["projections"])
 
     def rebuild_projection(self, name: str, *, switch: bool = False) -> Document:
         """Build it anew beside the table that its view goes on showing; with `switch`, show it once it has caught up.

@@ -1,3 +1,4 @@
+# Made from aio/api/privacy.py by `make sdk`: change it there.
 """What is held about persons and customers, and its erasure."""
 
 from hallmark.session import Session

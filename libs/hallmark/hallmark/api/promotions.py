@@ -1,3 +1,4 @@
+# Made from aio/api/promotions.py by `make sdk`: change it there.
 """Promotions, reviews, exceptions and policies."""
 
 import binascii
@@ -17,7 +18,6 @@ from hallmark.errors import HallmarkError, WaitTimeoutError
 from hallmark.session import Session
 from hallmark.wire import Document, present, read, segment, upload, version_path, write
 
-"""DSSE payload type of a review statement: nothing else is ever signed here."""
 ENDED: Final = frozenset({"refused", "approved", "rejected"})
 """A promotion that came to its end."""
 DECIDED_OR_ASKED: Final = ENDED | {"in_review"}

@@ -1,3 +1,4 @@
+# Made from aio/api/versions.py by `make sdk`: change it there.
 """Versions: registering, uploading, evidence."""
 
 from collections.abc import Mapping, Sequence
@@ -9,8 +10,9 @@ from registry_core.values import File
 
 from hallmark import files as local
 from hallmark.errors import HallmarkError
+from hallmark.meter import Progress
 from hallmark.outgoing import Outgoing
-from hallmark.session import Progress, Session
+from hallmark.session import Session
 from hallmark.wire import Document, present, read, rest_of, segment, upload, version_path, write
 
 OCTETS = "application/octet-stream"
@@ -55,7 +57,8 @@ class Versions(Session):
     def _upload_missing(
         self, ref: str, paths: Mapping[str, Path], described: Sequence[File], progress: Progress | None
     ) -> None:
-        stored = {file["name"] for file in self.version(ref)["files"] if file.get("uri")}
+        found = self.version(ref)
+        stored = {file["name"] for file in found["files"] if file.get("uri")}
         for file in described:
             if file.name not in stored:
                 self._upload(ref, paths[file.name], file.name, progress)
@@ -78,13 +81,14 @@ class Versions(Session):
         if size >= RESUMABLE:
             return self._upload_in_parts(version_path(ref, "uploads", name), Outgoing(path, size, progress))
         where = version_path(ref, "files", name)
-        return self.ask(upload("PUT", where, local.chunks(path, progress), OCTETS, size))
+        return self.ask(upload("PUT", where, Outgoing(path, size, progress).whole, OCTETS, size))
 
     def _upload_in_parts(self, where: str, file: Outgoing) -> Document:
         """Ask how much is there, send the rest; as often as the connection needs."""
 
         def attempt() -> Document:
-            file.at(int(self.head(where)["upload-offset"]))
+            kept = self.head(where)
+            file.at(int(kept["upload-offset"]))
             document: Document = self.send_once(rest_of(where, file.rest, file.offset, file.size))
             return document
 

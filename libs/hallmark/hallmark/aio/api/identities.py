@@ -1,0 +1,52 @@
+"""Accounts, roles, tokens and signing keys."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from hallmark.aio.session import AsyncSession
+from hallmark.wire import Document, present, read, segment, write
+
+
+class Identities(AsyncSession):
+    async def whoami(self) -> Document:
+        """The account behind the token, with its roles."""
+        return await self.ask(read("/v1/whoami"))
+
+    async def create_account(
+        self,
+        account: str,
+        *,
+        kind: str = "human",
+        person: str | None = None,
+        display_name: str | None = None,
+        roles: Sequence[str] = (),
+    ) -> Document:
+        """`kind`: human or service. `person`: the human behind it, the same for all accounts of one."""
+        body = present(account=account, kind=kind, person=person, display_name=display_name, roles=list(roles))
+        return await self.ask(write("POST", "/v1/accounts", body))
+
+    async def account(
+        self, account: str, *, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> Document:
+        """Its person and roles, the ids of its tokens and keys; now, or at times as for `version`."""
+        return await self.ask(read(f"/v1/accounts/{segment(account)}", as_of=as_of, known_at=known_at))
+
+    async def set_roles(self, account: str, roles: Sequence[str]) -> Document:
+        """Replace the account's roles: viewer, contributor, reviewer:<role>, manager, admin, auditor."""
+        return await self.ask(write("PUT", f"/v1/accounts/{segment(account)}/roles", {"roles": list(roles)}))
+
+    async def issue_token(self, account: str, label: str = "", expires_at: datetime | None = None) -> Document:
+        """`token` is shown this once.
+
+        Where the server was lost between issuing and answering, the retry is refused (409) rather than issue two.
+        """
+        body = present(label=label, expires_at=expires_at.isoformat() if expires_at else None)
+        return await self.ask(write("POST", f"/v1/accounts/{segment(account)}/tokens", body))
+
+    async def revoke_token(self, account: str, token_id: str) -> Document:
+        return await self.ask(write("DELETE", f"/v1/accounts/{segment(account)}/tokens/{segment(token_id)}"))
+
+    async def register_signing_key(self, account: str, public_key: str, purpose: str = "review") -> Document:
+        """An Ed25519 public key, base64 of its 32 bytes. `purpose`: review or provenance."""
+        body = {"public_key": public_key, "purpose": purpose}
+        return await self.ask(write("POST", f"/v1/accounts/{segment(account)}/signing-keys", body))
