@@ -20,8 +20,17 @@ class BreakingProxy:
     """Bytes to the server, of all connections."""
     url: str = ""
 
+    def move(self, url: str) -> None:
+        """New connections go to the server at another URL."""
+        parts = urlsplit(url)
+        self.host, self.port = parts.hostname or "", parts.port or 80
+
     async def serve(self, client_reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-        server_reader, server = await asyncio.open_connection(self.host, self.port)
+        try:
+            server_reader, server = await asyncio.open_connection(self.host, self.port)
+        except OSError:
+            client.close()
+            return
         both = [
             asyncio.create_task(self._pass_on(client_reader, server, self.up)),
             asyncio.create_task(self._pass_on(server_reader, client, self.down)),
@@ -53,8 +62,8 @@ class BreakingProxy:
 @asynccontextmanager
 async def breaking_proxy(url: str) -> AsyncIterator[BreakingProxy]:
     """Before the server at a URL; its own is `proxy.url`."""
-    parts = urlsplit(url)
-    proxy = BreakingProxy(parts.hostname or "", parts.port or 80)
+    proxy = BreakingProxy("", 0)
+    proxy.move(url)
     listening = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
     proxy.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:

@@ -1,9 +1,9 @@
 """Both clients of the SDK, used the same way, so that one test speaks of both."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
-from inspect import iscoroutinefunction
+from inspect import isasyncgenfunction, iscoroutinefunction
 from typing import Any, Literal, cast
 
 import httpx
@@ -23,9 +23,19 @@ class _Awaited:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._client, name)
+        if isasyncgenfunction(found):
+            return lambda *given, **named: self._each(found(*given, **named))
         if not iscoroutinefunction(found):
             return found
         return lambda *given, **named: self._portal.call(partial(found, *given, **named))
+
+    def _each(self, generator: AsyncGenerator[Any, None]) -> Iterator[Any]:
+        try:
+            with suppress(StopAsyncIteration):
+                while True:
+                    yield self._portal.call(generator.__anext__)
+        finally:
+            self._portal.call(generator.aclose)
 
 
 class Time:

@@ -23,8 +23,10 @@ RULES: Final = (
     (r"\bAwaitable\[(\w+)\]", r"\1"),
     (r"\ba(close|read|iter_bytes|iter_lines)\b", r"\1"),
     (r"\b__a(enter|exit)__\b", r"__\1__"),
+    (r"\bAsyncGenerator\[(\w+), None\]", r"Generator[\1, None, None]"),
     (r"\basynccontextmanager\b", "contextmanager"),
-    (r"\bAsync(Client|Session|Retry|BaseTransport|Iterator)\b", r"\1"),
+    (r"\benter_async_context\b", "enter_context"),
+    (r"\bAsync(Client|Session|Retry|BaseTransport|ExitStack|Generator|Iterator)\b", r"\1"),
     (r"\bhallmark\.aio\b", "hallmark"),
 )
 LEFT: Final = re.compile(r"\b(async|await|anyio|asyncio|event loop)\b|\bAsync[A-Z]")

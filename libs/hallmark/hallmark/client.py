@@ -6,12 +6,11 @@ from hallmark.api.audit import Audit
 from hallmark.api.downloads import Downloads
 from hallmark.api.identities import Identities
 from hallmark.api.lifecycle import Lifecycle
-from hallmark.api.operations import Operations
 from hallmark.api.privacy import Privacy
-from hallmark.api.promotions import Promotions
+from hallmark.api.watching import Watching
 
 
-class Client(Downloads, Aliases, Promotions, Lifecycle, Audit, Identities, Privacy, Operations):
+class Client(Downloads, Watching, Aliases, Lifecycle, Audit, Identities, Privacy):
     """One Hallmark server as one account.
 
     `url` and `token` default to `HALLMARK_URL` and `HALLMARK_TOKEN`, then to what `hallmark login` kept. Every write

@@ -103,6 +103,13 @@ def answer(body: bytes, media_type: str) -> Any:
         ) from error
 
 
+def event(lines: Iterable[str]) -> tuple[str, Document | None]:
+    """Id and JSON object of one server-sent event (WHATWG HTML, section 9.2); "" and None where it has none."""
+    fields = dict(line.partition(": ")[::2] for line in lines)
+    row = answer(fields.get("data", "").encode(), "application/json")
+    return fields.get("id", ""), row if isinstance(row, dict) and row else None
+
+
 def refusal(status: int, body: bytes) -> HallmarkError:
     """The error in an RFC 9457 document, or in whatever a proxy sent instead."""
     try:

@@ -14,9 +14,12 @@ from typer.main import get_command
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
+    from hallmark.aio.client import AsyncClient
     from hallmark.client import Client
 
-REFUSED, USAGE, UNREACHABLE = 1, 2, 3
+REFUSED, USAGE, UNREACHABLE, MISSED, LATE = 1, 2, 3, 4, 5
+"""Exit codes; docs/cli.md has the table."""
+_INTERRUPTED: Final = 130
 RETRY_SECONDS: Final = 15.0
 _EXTENSIONS: Final = "hallmark.commands"
 
@@ -101,11 +104,22 @@ def client() -> "Client":
     from hallmark.session import Retry  # noqa: PLC0415 - as above
 
     wanted = _connection.get()
+    return Client(wanted.url, retry=Retry(wanted.retry_seconds, _tell_waiting))
 
-    def notice(reason: str) -> None:
-        typer.echo(f"no answer ({reason}); trying for {wanted.retry_seconds:g} s ...", err=True)
 
-    return Client(wanted.url, retry=Retry(wanted.retry_seconds, notice))
+def async_client() -> "AsyncClient":
+    """The same for a command that waits for several things at once."""
+    from hallmark.aio.client import AsyncClient  # noqa: PLC0415 - as above
+    from hallmark.aio.session import AsyncRetry  # noqa: PLC0415 - as above
+
+    wanted = _connection.get()
+    return AsyncClient(wanted.url, retry=AsyncRetry(wanted.retry_seconds, _tell_waiting))
+
+
+def _tell_waiting(reason: str) -> None:
+    if not wants_json():
+        seconds = _connection.get().retry_seconds
+        typer.echo(f"no answer ({reason}); trying for {seconds:g} s ...", err=True)
 
 
 def fail(detail: str, fix: str = "", code: int = REFUSED) -> NoReturn:
@@ -132,6 +146,8 @@ def _say(problem: dict[str, Any]) -> None:
 def _errors_as_exits() -> Iterator[None]:
     try:
         yield
+    except KeyboardInterrupt:
+        raise typer.Exit(_INTERRUPTED) from None
     except Exception as error:
         known = _known(error)
         if known is None:
@@ -143,10 +159,11 @@ def _errors_as_exits() -> Iterator[None]:
 
 def _known(error: Exception) -> tuple[dict[str, Any], int] | None:
     """What an error says to the user and the exit code, if it is one that users can mend."""
-    from hallmark.errors import HallmarkError, UnreachableError  # noqa: PLC0415 - only when needed
+    from hallmark.errors import HallmarkError, UnreachableError, WaitTimeoutError  # noqa: PLC0415 - only when needed
 
     if isinstance(error, HallmarkError):
-        return error.document(), UNREACHABLE if isinstance(error, UnreachableError) else REFUSED
+        codes = {UnreachableError: UNREACHABLE, WaitTimeoutError: LATE}
+        return error.document(), codes.get(type(error), REFUSED)
     if isinstance(error, BrokenPipeError):
         return None
     if isinstance(error, OSError) and error.filename:
@@ -232,6 +249,23 @@ def group(help: str) -> typer.Typer:  # noqa: A002 - typer's word
 
 
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def span(text: str) -> float:
+    """Seconds: 90, 90s, 30m, 12h or 2d. Raises typer.BadParameter."""
+    number, unit = (text[:-1], _UNITS[text[-1]]) if text[-1:] in _UNITS else (text, "seconds")
+    try:
+        seconds = timedelta(**{unit: float(number)}).total_seconds()
+    except (ValueError, OverflowError):
+        seconds = -1.0
+    if not 0 <= seconds < timedelta.max.total_seconds():
+        raise typer.BadParameter(f"{text!r} is no span of time; write 90s, 30m, 12h or 2d")
+    return seconds
+
+
+Timeout = Annotated[
+    float | None, typer.Option("--timeout", parser=span, metavar="SPAN", help="How long: 90s, 30m, 12h or 2d.")
+]
 
 
 def moment(text: str) -> datetime:

@@ -11,6 +11,7 @@ import typer
 from hallmark.cli.base import wants_json
 
 if TYPE_CHECKING:
+    from rich.table import Table
     from rich.text import Text
     from rich.tree import Tree
 
@@ -49,16 +50,22 @@ def say(text: str, colour: str | None = None) -> None:
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
     """Rows under columns; the states and verdicts among them in colour."""
     from rich.console import Console  # noqa: PLC0415 - only for a person
-    from rich.table import Table  # noqa: PLC0415 - as above
 
     if title:
         say(f"\n{title}")
-    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    Console(width=None if sys.stdout.isatty() else _UNBROKEN).print(drawn(columns, rows))
+
+
+def drawn(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> "Table":
+    """The same, for whoever prints it."""
+    from rich.table import Table  # noqa: PLC0415 - only for a person
+
+    made = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        drawn.add_column(_cell(column), overflow="fold")
+        made.add_column(_cell(column), overflow="fold")
     for row in rows:
-        drawn.add_row(*map(_cell, row))
-    Console(width=None if sys.stdout.isatty() else _UNBROKEN).print(drawn)
+        made.add_row(*map(_cell, row))
+    return made
 
 
 def tree(drawn: "Tree") -> None:

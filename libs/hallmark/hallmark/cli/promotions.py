@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from hallmark.cli import base, output
-from hallmark.cli.base import Json, Ref, moment
+from hallmark.cli.base import Json, Ref, Timeout, moment
 
 
 def add_to(app: typer.Typer) -> None:
@@ -27,7 +27,7 @@ def promote(
     expedite: Annotated[bool, typer.Option("--expedite", help="Reviewers see it first.")] = False,
     reason: Annotated[str | None, typer.Option(help="Why, e.g. why now.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Until the audit is over; exit code 1 if it refused.")] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait.")] = 300.0,
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Ask for a version to be approved for a use context."""
@@ -37,7 +37,7 @@ def promote(
         if not wait:
             output.show(written, lambda: _requested(written))
             return
-        found = hallmark.wait_promotion(written["promotion"], timeout=timeout)
+        found = hallmark.wait_promotion(written["promotion"], timeout=300.0 if timeout is None else timeout)
     output.show(found, lambda: show_promotion(found))
     raise typer.Exit(base.REFUSED if found["status"] in ("refused", "rejected") else 0)
 

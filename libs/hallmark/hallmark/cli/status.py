@@ -1,19 +1,17 @@
 """`hallmark status`: one version, one asset with all its versions, or one promotion."""
 
-import time
+from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hallmark.cli import base, output
-from hallmark.cli.base import AsOf, Json, KnownAt
+from hallmark.cli.base import AsOf, Json, KnownAt, Timeout
 from hallmark.cli.promotions import show_promotion
 
 if TYPE_CHECKING:
     from hallmark.client import Client
-
-_POLL_SECONDS: Final = 1.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -39,22 +37,32 @@ def status(
     as_of: AsOf = None,
     known_at: KnownAt = None,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Print anew at every change, until Ctrl-C or the end.")
+        bool, typer.Option("--watch", help="Stay, and show every change; JSON has a line for each.")
     ] = False,
+    until: Annotated[
+        str | None, typer.Option(help="Watch until it is this, e.g. approved. Exit code 4: it cannot be any more.")
+    ] = None,
+    timeout: Timeout = None,
+    at_least: Annotated[int | None, typer.Option(help="With --watch: begin with this log index or later.")] = None,
     json: Json = False,
 ) -> None:
-    """Show where a version, an asset or a promotion stands, or where it stood."""
-    if (as_of or known_at) and (watch or ":" not in what):
+    """Show where a version, an asset or a promotion stands, or where it stood.
+
+    Exit codes with --until: 0 it is, 4 it cannot be any more, 5 not within --timeout, 3 no answer from the server.
+    """
+    stay = watch or until is not None
+    if (as_of or known_at) and (stay or ":" not in what):
         base.fail("a past state is shown of a version or an asset, once", "leave out --watch", base.USAGE)
+    if not stay and (timeout is not None or at_least is not None):
+        base.fail("there is nothing to wait for", "add --watch or --until", base.USAGE)
+    if stay:
+        from hallmark.cli.watching import watch as follow  # noqa: PLC0415 - with httpx
+
+        follow(what, _shower(what), until=until, timeout=timeout, at_least=at_least)
+        return
     with base.client() as hallmark:
         found = _look(hallmark, what, as_of, known_at)
-        _show(what, found)
-        while watch and found.get("status") not in ("refused", "approved", "rejected"):
-            time.sleep(_POLL_SECONDS)
-            before, found = found, _look(hallmark, what)
-            if found != before:
-                output.say("")
-                _show(what, found)
+    output.show(found, lambda: _shower(what)(found))
 
 
 def _look(
@@ -66,9 +74,8 @@ def _look(
     return read(what, as_of=as_of, known_at=known_at)
 
 
-def _show(what: str, found: dict[str, Any]) -> None:
-    human = show_version if "@" in what else show_asset if ":" in what else show_promotion
-    output.show(found, lambda: human(found))
+def _shower(what: str) -> Callable[[dict[str, Any]], None]:
+    return show_version if "@" in what else show_asset if ":" in what else show_promotion
 
 
 def show_asset(found: dict[str, Any]) -> None:
@@ -100,6 +107,9 @@ def show_version(found: dict[str, Any]) -> None:
             "waiting for": found.get("pending_checks"), "open promotions": found.get("open_promotions"),
         }
     )  # fmt: skip
+    if promotions := found.get("promotions"):
+        rows = [[p["promotion"], p["status"], p["context"], p["waiting_for"]] for p in promotions]
+        output.table(["PROMOTION", "STATUS", "FOR", "WAITING FOR"], rows)
     if checks := list(_checks(found)):
         output.table(["CHECK", "OUTCOME", "DETAIL"], checks)
     if approvals := found.get("approvals"):
