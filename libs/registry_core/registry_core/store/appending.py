@@ -9,11 +9,13 @@ from uuid import UUID
 import asyncpg
 
 from registry_core.events import NewEvent
-from registry_core.store.connections import Connection
+from registry_core.store.connections import Connection, Pool
 from registry_core.store.model import MAX_BODY, Append, Appended, Conflict, DuplicateEventError, EventTooLargeError
 
 Result = Appended | Conflict
 Outcome = Result | DuplicateEventError
+Retry = Appended | DuplicateEventError | None
+"""What was written before; that the ids are another's; that they are nobody's."""
 _APPEND = "select * from log.append_batch($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13)"
 _TAKEN = "select event_id, stream_id, version, body_sha256 from log.events where event_id = any($1)"
 
@@ -93,7 +95,9 @@ async def append_once(connection: Connection, append: Append) -> Result:
         return _or_raise(retry)
 
 
-async def as_retries(connection: Connection, appends: Sequence[Append]) -> list[Appended | DuplicateEventError | None]:
+async def as_retries(
+    connection: Connection | Pool, appends: Sequence[Append]
+) -> list[Appended | DuplicateEventError | None]:
     """For each the earlier result, if these very events are in the store; an error if others have their ids.
 
     One query for all. A retry's expected version is outdated by itself.
@@ -105,7 +109,7 @@ async def as_retries(connection: Connection, appends: Sequence[Append]) -> list[
     return [_as_retry(append, taken) for append in appends]
 
 
-def _as_retry(append: Append, taken: Mapping[UUID, Any]) -> Appended | DuplicateEventError | None:
+def _as_retry(append: Append, taken: Mapping[UUID, Any]) -> Retry:
     rows = [taken[event.id] for event in append.events if event.id in taken]
     if not rows:
         return None
