@@ -42,6 +42,8 @@ class CloudEvent:
     """Extension attributes that no event of Hallmark has a place for."""
     pointer: str = ""
     """Where the event is in what was sent."""
+    size: int = 0
+    """Bytes that it came in, of a batch all of them: its data has no more."""
 
     def document(self) -> dict[str, Any]:
         """In the JSON format, without extensions."""
@@ -52,7 +54,7 @@ class CloudEvent:
 
 def from_structured(body: bytes) -> CloudEvent:
     """`application/cloudevents+json`. Raises Problem."""
-    return _from_document(decoded(body), "")
+    return _from_document(decoded(body), "", len(body))
 
 
 def from_batch(body: bytes) -> list[CloudEvent | Problem]:
@@ -60,7 +62,7 @@ def from_batch(body: bytes) -> list[CloudEvent | Problem]:
     documents = decoded(body)
     if not isinstance(documents, list) or len(documents) > MOST_IN_A_BATCH:
         raise malformed(f"a batch is a JSON array of at most {MOST_IN_A_BATCH} events", "")
-    return [_element(document, f"/{n}") for n, document in enumerate(documents)]
+    return [_element(document, f"/{n}", len(body)) for n, document in enumerate(documents)]
 
 
 def from_attributes(attributes: Mapping[str, str], body: bytes) -> CloudEvent:
@@ -71,8 +73,7 @@ def from_attributes(attributes: Mapping[str, str], body: bytes) -> CloudEvent:
         if name in _DATA:
             raise malformed(f"`{name}` is no attribute: in binary mode data is the body", f"/{name[:64]}")
     _check_json_type(attributes, "")
-    data = decoded(body, "/data")
-    return _event(attributes, data, "")
+    return _event(attributes, decoded(body, "/data"), "", len(body))
 
 
 def decoded(body: bytes, pointer: str = "") -> Any:
@@ -86,9 +87,9 @@ def decoded(body: bytes, pointer: str = "") -> Any:
     return value
 
 
-def _element(document: Any, pointer: str) -> CloudEvent | Problem:
+def _element(document: Any, pointer: str, size: int) -> CloudEvent | Problem:
     try:
-        return _from_document(document, pointer)
+        return _from_document(document, pointer, size)
     except Problem as problem:
         named = document.get("id") if isinstance(document, dict) else None
         if isinstance(named, str):
@@ -96,11 +97,11 @@ def _element(document: Any, pointer: str) -> CloudEvent | Problem:
         return problem
 
 
-def _from_document(document: Any, pointer: str) -> CloudEvent:
+def _from_document(document: Any, pointer: str, size: int) -> CloudEvent:
     if not isinstance(document, dict):
         raise malformed("an event is a JSON object", pointer)
     attributes = {name: value for name, value in document.items() if value is not None and name not in _DATA}
-    return _event(attributes, _data(document, pointer), pointer)
+    return _event(attributes, _data(document, pointer), pointer, size)
 
 
 def _data(document: Mapping[str, Any], pointer: str) -> Any:
@@ -131,7 +132,7 @@ def _check_json_type(attributes: Mapping[str, Any], pointer: str) -> None:
         )  # fmt: skip
 
 
-def _event(attributes: Mapping[str, Any], data: Any, pointer: str) -> CloudEvent:
+def _event(attributes: Mapping[str, Any], data: Any, pointer: str, size: int) -> CloudEvent:
     if attributes.get("specversion") != "1.0":
         raise malformed('`specversion` has to be "1.0"', f"{pointer}/specversion")
     for name in _NAMED:
@@ -143,7 +144,7 @@ def _event(attributes: Mapping[str, Any], data: Any, pointer: str) -> CloudEvent
             raise malformed(f"`{name}` has to be a text of 1 to {_LONGEST} characters", f"{pointer}/{name}")
     return CloudEvent(
         attributes["id"], attributes["source"], attributes["type"], data, _time(attributes.get("time"), pointer),
-        _traceparent(attributes.get("traceparent")), _extensions(attributes, pointer), pointer,
+        _traceparent(attributes.get("traceparent")), _extensions(attributes, pointer), pointer, size,
     )  # fmt: skip
 
 

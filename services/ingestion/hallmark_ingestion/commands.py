@@ -18,13 +18,14 @@ MOST_ERRORS: Final = 20
 
 
 def parse(event: CloudEvent) -> RegisterVersion:
-    """The command in an event. Raises Problem that names pointer, schema and fix."""
+    """The command in an event, with the event's source. Raises Problem that names pointer, schema and fix."""
     model = ACCEPTED.get(event.type)
     if model is None:
         detail, fix = f"no events of type {event.type!r} are taken here", f"send one of: {', '.join(ACCEPTED)}"
         raise Problem(422, "unknown-type", detail, field=f"{event.pointer}/type", fix=fix)
+    data = {**event.data, "source": event.source} if isinstance(event.data, dict) else event.data
     try:
-        return model.model_validate(event.data)
+        return model.model_validate(data)
     except ValidationError as error:
         errors = _errors(error, f"{event.pointer}/data")
         raise Problem(

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from registry_core.events import Event, NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
+from registry_core.events.versions import VersionRegistered
 from registry_core.handlers import fold
 from registry_core.problems import Problem
 from registry_core.service import Platform
@@ -22,6 +23,9 @@ from hallmark_ingestion.commands import occurred, parse
 from hallmark_ingestion.domain import RegisterVersion, event_key, register
 
 SAME_ID = "same-id-other-content"
+_NOBODY_YET = Version()
+_CERTAINLY_SMALL = 64 * 1024
+"""Bytes of JSON from which no event above MAX_BODY comes: what is added is names, digests, and times of 20 bytes."""
 Outcome = Mapping[str, Any] | Problem
 """What became of one event."""
 
@@ -49,7 +53,8 @@ async def carry_out(platform: Platform, events: Sequence[CloudEvent | Problem], 
     A redelivery is recognised by (source, id); the same with other content is a conflict (CloudEvents 1.0.2, section
     3.1). Raises what passes (TRANSIENT): then send all of them again.
     """
-    asked = [_asked(event, account, platform.clock()) for event in events]
+    now, trace = platform.clock(), current_traceparent()
+    asked = [_asked(event, account, now, trace) for event in events]
     settled: dict[int, Outcome] = {n: each for n, each in enumerate(asked) if isinstance(each, Problem)}
     waiting = {n: each for n, each in enumerate(asked) if isinstance(each, Asked)}
     while waiting:
@@ -59,19 +64,19 @@ async def carry_out(platform: Platform, events: Sequence[CloudEvent | Problem], 
     return [settled[n] for n in range(len(asked))]
 
 
-def _asked(event: CloudEvent | Problem, account: str, now: datetime) -> Asked | Problem:
+def _asked(event: CloudEvent | Problem, account: str, now: datetime, trace: str | None) -> Asked | Problem:
     """Pure."""
     if isinstance(event, Problem):
         return event
     try:
         command, occurred_at = parse(event), occurred(event, now)
-        command = command.model_copy(update={"source": event.source})
         seed = derived_id(NAMESPACE, "cloudevent", event_key(event.source, event.id))
-        trace = event.traceparent or current_traceparent()
+        trace = event.traceparent or trace
         origin = Origin(actor=account, occurred_at=occurred_at, correlation_id=seed, traceparent=trace)
         decided = _registered(event, command, account)
         new = [NewEvent(id=derived_id(seed, n), data=data, origin=origin) for n, data in enumerate(decided)]
-        _check_size(new)
+        if event.size > _CERTAINLY_SMALL:
+            _check_size(new)
     except Problem as problem:
         return _of(event, problem)
     return Asked(event, account, command, seed, Append(command.ref, new, NONE))
@@ -79,7 +84,7 @@ def _asked(event: CloudEvent | Problem, account: str, now: datetime) -> Asked | 
 
 def _registered(event: CloudEvent, command: RegisterVersion, account: str) -> list[Event]:
     try:
-        return register(Version(), command, account)
+        return register(_NOBODY_YET, command, account)
     except Problem as problem:
         raise _about_data(event, problem) from None
 
@@ -104,14 +109,13 @@ async def _append(platform: Platform, asked: Mapping[int, Asked]) -> dict[int, O
     """The outcome of those for which it is clear: what was written, and what was written before."""
     results = await platform.store.append_each(*(each.append for each in asked.values()))
     outcomes = {n: _outcome(each, result) for (n, each), result in zip(asked.items(), results, strict=True)}
+    APPENDED.labels(VersionRegistered.type).inc(sum(isinstance(r, Appended) and not r.duplicate for r in results))
     return {n: outcome for n, outcome in outcomes.items() if outcome is not None}
 
 
 def _outcome(asked: Asked, result: Appended | Exception | Conflict | None) -> Outcome | None:
     match result:
         case Appended(duplicate=False):
-            for event in asked.append.events:
-                APPENDED.labels(event.data.type).inc()
             return _done(asked, "registered")
         case Appended():
             return _done(asked, "known")
