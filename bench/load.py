@@ -28,11 +28,10 @@ class Client:
             raise RuntimeError(f"{path} answered {status}: {body[:500].decode('utf-8', 'replace')}")
 
     async def ask(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> tuple[int, bytes]:
-        named = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        sent = {"content-type": "application/json", **headers}
+        named = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
         self._writer.write(
-            f"{method} {path} HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n{named}"
-            f"content-length: {len(body)}\r\n\r\n".encode()
-            + body
+            f"{method} {path} HTTP/1.1\r\nhost: {HOST}\r\n{named}content-length: {len(body)}\r\n\r\n".encode() + body
         )
         head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])

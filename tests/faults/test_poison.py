@@ -94,7 +94,7 @@ INBOUND_POISON: Final[Mapping[str, tuple[bytes, str]]] = {
     "no reference": (registration("what is this"), "invalid"),
     "no id": (registration("model:c@1.0.0", id=""), "malformed-event"),
     "deeply nested": (b"[" * 100_000, "malformed-event"),
-    "too large as an event": (barely_an_event(), "EventTooLargeError"),
+    "too large as an event": (barely_an_event(), "too-large"),
     "half a character": (registration("model:e@1.0.0", type="\ud800"), "malformed-event"),
     "half a character in what is kept": (registration("model:f@1.0.0", source="\ud800"), "malformed-event"),
 }

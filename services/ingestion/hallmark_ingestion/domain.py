@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any, Generic, Self, TypeVar
 
 from pydantic import Field, model_validator
@@ -55,7 +56,7 @@ class RegisterVersion(Value):
             raise ValueError(f"digest is not that of the files, which is {content_digest(self.content)}")
         return self
 
-    @property
+    @cached_property
     def content(self) -> tuple[File, ...]:
         return self.files or (File(name="artifact", digest=self.digest or ""),)
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from registry_core.store import ANY, Append, Appended
+from registry_core.store import ANY, NONE, Append, Appended
 from registry_core.store.appending import append_once
 from registry_core.store.group_commit import CROWD, LANES, Lane
 from registry_core.store.memory import MemoryEventStore
@@ -110,11 +110,38 @@ async def test_one_that_names_another_events_id_fails_none_that_it_went_with(poo
     assert results[3] == [Appended(1, 1)]
 
 
-async def test_a_caller_that_gives_up_fails_none_that_it_went_with(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It gives up while each append of the call is sent by itself, since one names another event's id."""
-    store, taken, reached, go_on = PostgresEventStore(pool), append("s"), asyncio.Event(), asyncio.Event()
+async def test_one_whose_stream_moved_on_and_whose_id_is_anothers_fails_none_that_it_went_with(pool: Pool) -> None:
+    store, taken = PostgresEventStore(pool), append("s")
     await store.append(taken)
-    twisted = Append("s", [replace(append("s", 2).events[1], id=taken.events[0].id)])
+    twisted = Append("s", [replace(append("s", 2).events[1], id=taken.events[0].id)], NONE)
+    outcomes = await asyncio.gather(
+        *(store.append(each) for each in (append("a"), twisted, append("b"))), return_exceptions=True
+    )
+    assert [outcomes[0], outcomes[2]] == [[Appended(0, 0)], [Appended(0, 0)]]
+    assert isinstance(outcomes[1], DuplicateEventError)
+
+
+async def test_ids_that_are_taken_are_found_in_one_look_and_the_rest_goes_together(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call a record would let one that names another event's id slow down a whole flood of others."""
+    store, taken = PostgresEventStore(pool), append("s")
+    await store.append(taken)
+
+    async def singly(*_: Any) -> Any:
+        raise AssertionError("sent by itself")
+
+    monkeypatch.setattr("registry_core.store.group_commit.append_once", singly)
+    twisted = [Append(f"t{n}", [replace(append("t", 2).events[1], id=taken.events[0].id)]) for n in range(3)]
+    outcomes = await store.append_each(append("a"), *twisted, Append("s", taken.events), append("b"))
+    assert [type(outcome) for outcome in outcomes[1:4]] == [DuplicateEventError] * 3
+    assert [outcomes[0], *outcomes[4:]] == [Appended(0, 0), Appended(0, 0, duplicate=True), Appended(0, 0)]
+
+
+async def test_a_caller_that_gives_up_fails_none_that_it_went_with(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It gives up while each append of the call is sent by itself, since two have one id."""
+    store, first, reached, go_on = PostgresEventStore(pool), append("s"), asyncio.Event(), asyncio.Event()
+    twisted = Append("t", [replace(append("t", 2).events[1], id=first.events[0].id)])
 
     async def held_up(connection: Any, one: Append) -> Any:
         if one.stream == "victim":
@@ -123,13 +150,13 @@ async def test_a_caller_that_gives_up_fails_none_that_it_went_with(pool: Pool, m
         return await append_once(connection, one)
 
     monkeypatch.setattr("registry_core.store.group_commit.append_once", held_up)
-    asked = [twisted, append("victim"), append("neighbour")]
+    asked = [first, twisted, append("victim"), append("neighbour")]
     tasks = [asyncio.create_task(store.append(each)) for each in asked]
     await reached.wait()
-    tasks[1].cancel()
+    tasks[2].cancel()
     await asyncio.sleep(0)
     go_on.set()
-    refused, given_up, written = await asyncio.gather(*tasks, return_exceptions=True)
+    _, refused, given_up, written = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(refused, DuplicateEventError)
     assert isinstance(given_up, asyncio.CancelledError)
     assert written == [Appended(0, 0)]

@@ -180,7 +180,7 @@ async def test_cloudevents_come_structured_binary_and_in_batches(api: Api) -> No
     structured = await api.client.post(
         "/v1/events", content=json.dumps(cloudevent()), headers={"content-type": "application/cloudevents+json"}
     )
-    assert structured.json() == {"ref": REF, "outcome": "registered"}
+    assert structured.json() == {"id": "1", "ref": REF, "outcome": "registered"}
     binary = {
         "ce-specversion": "1.0",
         "ce-id": "2",

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -15,6 +16,9 @@ from registry_core.telemetry import DEAD_LETTERS
 
 UNDECODABLE = "undecodable"
 """In place of the broker run where a record could not be decoded; its content is not in the letter."""
+
+HTTP = "http.events"
+"""In place of the topic of an event that came over HTTP: its sender has been told, so it is only to be looked at."""
 
 JOBS = "jobs."
 """And a service's name: in place of the topic in the letter of a job that failed for good; its record is the job."""
@@ -43,12 +47,34 @@ def of_event(consumer: str, partition: tuple[str, int], event: RecordedEvent, re
     )  # fmt: skip
 
 
+_COLUMNS = "consumer, topic, partition, record, key, headers, value, reason"
+
+
 async def put(connection: Connection, letter: DeadLetter) -> None:
     """Keep a letter; the same record with the same reason is kept once."""
     DEAD_LETTERS.labels(letter.consumer).inc()
     await connection.execute(
-        """insert into work.dead_letters (consumer, topic, partition, record, key, headers, value, reason)
-           values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing""",
+        f"insert into work.dead_letters ({_COLUMNS}) values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing",
+        *_row(letter),
+    )
+
+
+async def put_few(pool: Pool, letters: Sequence[DeadLetter], most: int) -> None:
+    """Keep letters, unless as many as `most` of the same consumer, topic and key are open."""
+    for letter in letters:
+        DEAD_LETTERS.labels(letter.consumer).inc()
+    await pool.executemany(
+        f"""insert into work.dead_letters ({_COLUMNS})
+            select $1, $2, $3::integer, $4, $5, $6::jsonb, $7::bytea, $8
+             where (select count(*) from work.dead_letters d
+                     where (d.consumer, d.topic, d.key, d.state) = ($1::text, $2::text, $5::text, 'open')) < $9
+            on conflict do nothing""",
+        [(*_row(letter), most) for letter in letters],
+    )
+
+
+def _row(letter: DeadLetter) -> tuple[Any, ...]:
+    return (
         letter.consumer, letter.topic, letter.partition, letter.record, letter.key and storable(letter.key),
         json.dumps({storable(name): storable(value) for name, value in letter.headers.items()}),
         letter.value, storable(letter.reason)[:4000],
@@ -101,16 +127,16 @@ async def mark_job_replayed(connection: Connection, job: UUID) -> None:
 async def request_replay(pool: Pool, letter: int) -> bool:
     """Ask the letter's own consumer to handle it again; a job waits anew, with all its attempts.
 
-    False when it is not open, or its content is unknown.
+    False when it is not open, its content is unknown, or its sender has been told.
     """
     status = await pool.execute(
         """with letter as (update work.dead_letters set state = 'replaying'
             where id = $1 and state = 'open' and (topic not like 'registry.%' or record ~ '^[0-9]+$')
-              and record not like $2 || ':%' returning topic, record),
+              and record not like $2 || ':%' and topic <> $3 returning topic, record),
            job as (update work.jobs j set state = 'waiting', attempts = 0, failures = 0, run_at = now()
              from letter where letter.topic like 'jobs.%' and j.id::text = letter.record and j.state = 'failed')
            select topic from letter""",
-        letter, UNDECODABLE,
+        letter, UNDECODABLE, HTTP,
     )  # fmt: skip
     return str(status) == "SELECT 1"
 

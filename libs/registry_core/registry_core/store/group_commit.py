@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import asyncpg
 
-from registry_core.store.appending import Result, append_batch, append_once
+from registry_core.store.appending import Outcome, Result, append_each, append_once, as_retries
 from registry_core.store.connections import TRANSIENT, Connection, Pool
 from registry_core.store.model import ANY, Append, Appended, DuplicateEventError, EventTooLargeError
 
@@ -118,13 +118,28 @@ class Lane:
         if self._connection is None:
             self._connection = await self._pool.acquire()
         try:
-            results = await append_batch(self._connection, [_together(turn) for turn in turns])
-        except (asyncpg.UniqueViolationError, *_UNFIT):
+            await self._send(self._connection, turns)
+        except asyncpg.UniqueViolationError:
+            await self._flush_around_the_taken(self._connection, turns)
+        except _UNFIT:
             await self._flush_singly(self._connection, _open(turns))
-            return
-        for turn, result in zip(turns, results, strict=True):
-            for (_, future), own in zip(turn, _shares(turn, result), strict=True):
+
+    async def _send(self, connection: Connection, turns: list[Turn]) -> None:
+        outcomes = await append_each(connection, [_together(turn) for turn in turns])
+        for turn, outcome in zip(turns, outcomes, strict=True):
+            for (_, future), own in zip(turn, _shares(turn, outcome), strict=True):
                 _settle(future, own)
+
+    async def _flush_around_the_taken(self, connection: Connection, turns: list[Turn]) -> None:
+        """Nothing was written: those whose ids are taken hear it, and the others go together once more."""
+        waiting = _open(turns)
+        for (_, future), retry in zip(waiting, await as_retries(connection, [a for a, _ in waiting]), strict=True):
+            if retry is not None:
+                _settle(future, retry)
+        try:
+            await self._send(connection, [left for turn in turns if (left := _open([turn]))])
+        except (asyncpg.UniqueViolationError, *_UNFIT):  # two of these have one id
+            await self._flush_singly(connection, _open(turns))
 
     async def _flush_singly(self, connection: Connection, waiting: Sequence[Waiting]) -> None:
         for append, future in waiting:
@@ -156,7 +171,7 @@ def _together(turn: Turn) -> Append:
     return Append(turn[0][0].stream, [event for append, _ in turn for event in append.events])
 
 
-def _shares(turn: Turn, result: Result) -> Iterator[Result]:
+def _shares(turn: Turn, result: Outcome) -> Iterator[Outcome]:
     """What came of each append of a turn; of several, which take any version, all were written."""
     if len(turn) == 1 or not isinstance(result, Appended):
         yield from [result] * len(turn)
@@ -188,6 +203,16 @@ class GroupCommit:
         if len(waiting) == 1:
             return [await waiting[0][1]]
         return list(await asyncio.gather(*(future for _, future in waiting)))
+
+    async def append_each(self, *appends: Append) -> list[Result | Exception]:
+        """The same, where one that cannot be stored has its error for a result. Raises what passes (TRANSIENT)."""
+        waiting = self._queue.put(appends)
+        self._open_lane()
+        outcomes = await asyncio.gather(*(future for _, future in waiting), return_exceptions=True)
+        for outcome in outcomes:
+            if isinstance(outcome, BaseException) and not isinstance(outcome, (DuplicateEventError, *_UNFIT)):
+                raise outcome
+        return list(outcomes)  # type: ignore[arg-type]  # what is no Exception was raised
 
     def _open_lane(self) -> None:
         """If there is none, or a crowd for one more."""

@@ -42,7 +42,7 @@ async def replay_letter(letter: int, platform: Platform) -> dict[str, Any]:
         raise not_found(f"dead letter {letter}", "list them with `hallmark dead-letters list`")
     if not await dead_letters.request_replay(platform.pool, letter):
         raise conflict(
-            f"dead letter {letter} is not open, or is a record that the relay did not write or nobody could decode",
+            f"dead letter {letter} is not open, came over HTTP, was not written by the relay or could not be decoded",
             "only open letters of inbound topics, of failed jobs and of the log's own events can be replayed",
         )
     return {"id": letter, "state": "replaying"}
