@@ -8,9 +8,10 @@ from hallmark.api.lifecycle import Lifecycle
 from hallmark.api.operations import Operations
 from hallmark.api.privacy import Privacy
 from hallmark.api.promotions import Promotions
+from hallmark.api.sources import Sources
 
 
-class Client(Downloads, Aliases, Promotions, Lifecycle, Audit, Identities, Privacy, Operations):
+class Client(Downloads, Aliases, Promotions, Lifecycle, Audit, Identities, Privacy, Operations, Sources):
     """One Hallmark server as one account.
 
     `url` and `token` default to `HALLMARK_URL` and `HALLMARK_TOKEN`, then to what `hallmark login` kept. Every write
