@@ -34,6 +34,7 @@ ACTIONS: Final[dict[str, frozenset[str]]] = {
     "projections": frozenset({"admin"}),
     "policy": frozenset({"manager"}),
     "identity": frozenset({"admin"}),
+    "sources": frozenset({"admin"}),
     "privacy": frozenset({"admin"}),
     "admit": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
 }

@@ -68,9 +68,10 @@ class Platform:
     @property
     def vault(self) -> Vault:
         """Persons' keys and pseudonyms. The privacy key is looked for at first use."""
-        return Vault(self.pool, self._privacy_key)
+        return Vault(self.pool, self.privacy_key)
 
-    def _privacy_key(self) -> PrivacyKey:
+    def privacy_key(self) -> PrivacyKey:
+        """The installation's, under which persons' keys and sources' secrets are wrapped. Raises PrivacyKeyError."""
         text = self.settings.privacy_key.get_secret_value()
         return PrivacyKey.parse(text) if text else PrivacyKey(self.signing_key("privacy").private_bytes_raw())
 

@@ -16,6 +16,8 @@ class Settings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
+    public_url: str = ""
+    """How people and sources reach this installation, e.g. `https://hallmark.example`. Empty: as each request did."""
     data_dir: Path = Path("var")
     """Keys, checkpoints handed out and, on the local stack, the database."""
 
@@ -50,6 +52,11 @@ class Settings(BaseSettings):
     objects_access_key: str = ""
     objects_secret_key: SecretStr = SecretStr("")
     max_artifact_bytes: int = Field(20 * 1024**3, gt=0)
+
+    delivery_days: float = Field(30.0, gt=0)
+    """How long deliveries of sources are kept in the inbox, and so known when they come again."""
+    source_grace_seconds: float = Field(86_400.0, ge=0)
+    """How long a source's former secret is taken after a new one, unless the rotation says otherwise."""
 
     provision_dir: Path | None = None
     """Where deployment manifests go. Default: `deployments/` in the data folder."""

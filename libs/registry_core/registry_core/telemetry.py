@@ -34,6 +34,9 @@ WITNESS_BEHIND = Gauge("hallmark_witness_behind", "Signed events that the witnes
 WITNESS_CONFLICT = Gauge("hallmark_witness_conflict", "1 while a witness holds what contradicts the log", ["witness"])
 DEAD_LETTERS = Counter("hallmark_dead_letters", "Records set aside", ["consumer"])
 REFUSALS = Counter("hallmark_refusals", "Requests refused, by problem", ["problem"])
+DELIVERIES = Counter(
+    "hallmark_deliveries", "Deliveries of sources, by what became of them at receipt", ["kind", "outcome"]
+)
 APPENDED = Counter("hallmark_events_appended", "Events appended through HTTP", ["type"])
 
 

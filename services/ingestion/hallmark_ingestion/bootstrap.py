@@ -1,19 +1,26 @@
 """Puts ingestion together."""
 
 import asyncio
+from datetime import timedelta
 from typing import Final
 
 import structlog
 from obstore.exceptions import BaseError
+from registry_core import inbox
 from registry_core.collection import ABANDONED, forget_uploads
 from registry_core.events.versions import DependantAdded, VersionAdded, VersionRegistered
+from registry_core.inbox import HANDLE_DELIVERY
 from registry_core.service import Platform, Service
+from registry_core.store.connections import TRANSIENT
+from registry_core.store.source_secrets import SourceSecrets
 
 from hallmark_ingestion.accounts import identify_accounts
 from hallmark_ingestion.commands import ACCEPTED
 from hallmark_ingestion.handlers import flag_dependants, list_on_assets
+from hallmark_ingestion.handling import OBSERVE, make_handling
 from hallmark_ingestion.inbound import make_handler
-from hallmark_ingestion.routes import ROUTES
+from hallmark_ingestion.observing import observe
+from hallmark_ingestion.routes import make_routes
 
 log = structlog.get_logger()
 SWEEP_SECONDS: Final = 3600
@@ -35,15 +42,24 @@ def build(platform: Platform) -> Service:
                 log.warning("abandoned uploads stay for now", reason=repr(error))
             await asyncio.sleep(SWEEP_SECONDS)
 
+    async def sweep_deliveries() -> None:
+        while True:
+            try:
+                await inbox.prune(platform.pool, platform.clock() - timedelta(days=platform.settings.delivery_days))
+            except TRANSIENT as error:
+                log.warning("old deliveries stay for now", reason=repr(error))
+            await asyncio.sleep(SWEEP_SECONDS)
+
     return Service(
         name="ingestion",
-        routes=ROUTES,
+        routes=make_routes(SourceSecrets(lambda: platform.privacy_key())),  # noqa: PLW0108 - looked for at first use
         handlers={
             VersionRegistered: list_on_assets,
             VersionAdded: flag_dependants,
             DependantAdded: flag_dependants,
         },
+        jobs={HANDLE_DELIVERY: make_handling(platform), OBSERVE: observe},
         inbound={"mlops.events": make_handler(platform)},
         accepts=ACCEPTED,
-        background=[know_persons, sweep_uploads],
+        background=[know_persons, sweep_uploads, sweep_deliveries],
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
+from registry_core import inbox
 from registry_core.events import Event, NewEvent, Origin, RecordedEvent, derived_id
 from registry_core.events.governance import AccountCreatedV1, RolesChanged, TokenRevoked
 from registry_core.events.privacy import PersonErased
@@ -84,6 +85,8 @@ async def _erase(caller: Caller, who: str, reason: str) -> NewEvent | RecordedEv
         event = await _new_event(caller, _erased(caller, held, reason))
         await _append(connection, [Append(person_stream(person), [event]), *_closures(caller, held)])
         await idempotency.forget(connection, held.requests())
+        if not is_pseudonym(who):
+            await inbox.erase_mentions(connection, who)
         await vault.forget(connection, person)
     caller.platform.store.on_append()
     return event

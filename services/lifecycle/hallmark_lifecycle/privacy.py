@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from litestar import post
 from pydantic import StringConstraints
+from registry_core import inbox
 from registry_core.events import NewEvent, Origin, RecordedEvent, derived_id
 from registry_core.events.privacy import CustomerErased
 from registry_core.http import Caller
@@ -43,7 +44,7 @@ async def erase_customer(data: CustomerErasure, caller: Caller) -> dict[str, Any
 
 
 async def _erase(caller: Caller, who: str, reason: str) -> NewEvent | RecordedEvent:
-    """One transaction, or nothing. Letters that were set aside may hold the id, too."""
+    """One transaction, or nothing. Letters that were set aside and deliveries may hold the id, too."""
     platform = caller.platform
     async with platform.pool.acquire() as connection, connection.transaction():
         customer = await platform.vault.find(connection, "c", who, lock=True)
@@ -53,6 +54,7 @@ async def _erase(caller: Caller, who: str, reason: str) -> NewEvent | RecordedEv
         await append_batch(connection, [Append(f"customer:{customer}", [event])])
         if not is_pseudonym(who):
             await dead_letters.erase_mentions(connection, INBOUND, who)
+            await inbox.erase_mentions(connection, who)
         await platform.vault.forget(connection, customer)
     platform.store.on_append()
     return event

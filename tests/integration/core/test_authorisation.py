@@ -23,8 +23,10 @@ PUBLIC = {
     "/login",
     "/logout",
     "/static/{name:str}",
+    "/v1/sources/{name:str}/deliveries",
 }
-"""What needs no token: health, metrics (of a port that is not published), public keys, the way in."""
+"""What needs no token: health, metrics (of a port that is not published), public keys, the way in, and what sources
+send, each under its own proof."""
 FOREIGN = (403, "urn:hallmark:problem:foreign-origin")
 ROLES = ("viewer", "contributor", "reviewer:security", "manager", "admin", "auditor", "nothing")
 

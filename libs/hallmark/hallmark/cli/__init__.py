@@ -27,6 +27,7 @@ from hallmark.cli import (
     promotions,
     reviews,
     servers,
+    sources,
     status,
     versions,
     views,
@@ -45,6 +46,7 @@ app = typer.Typer(
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
     privacy, deadletters, projections, local, servers, backups, collecting, hammering, lineage, aliases,
+    sources,
 ):  # fmt: skip
     module.add_to(app)
 

@@ -182,17 +182,21 @@ async def reopen(connection: Connection, letter: int, reason: str) -> None:
 async def erase_mentions(connection: Connection, topic: str, text: str) -> int:
     """Empty the letters of an inbound topic that hold this text as a word of its own; how many those were."""
     rows = await connection.fetch("select id, key, headers::text, value from work.dead_letters where topic = $1", topic)
-    found = [row["id"] for row in rows if _mentions(text, row["key"] or "", row["headers"], row["value"])]
+    found = [row["id"] for row in rows if mentions(text, row["key"] or "", row["headers"], row["value"])]
     await connection.execute(
         "update work.dead_letters set key = null, headers = '{}', value = $2 where id = any($1)", found, ERASED.encode()
     )
     return len(found)
 
 
-def _mentions(text: str, *places: str | bytes) -> bool:
-    """In UTF-8, or as JSON escapes it. `ann` is not mentioned in `joanna`."""
-    spellings = {text.encode("utf-8", "surrogatepass"), json.dumps(text)[1:-1].encode()}
-    word = re.compile(rb"(?<![\w-])(?:" + b"|".join(map(re.escape, spellings)) + rb")(?![\w-])")
+def spellings(text: str) -> set[bytes]:
+    """How a text stands in bytes: in UTF-8, or as JSON escapes it."""
+    return {text.encode("utf-8", "surrogatepass"), json.dumps(text)[1:-1].encode()}
+
+
+def mentions(text: str, *places: str | bytes) -> bool:
+    """Whether any of the places holds the text as a word of its own: `ann` is not mentioned in `joanna`."""
+    word = re.compile(rb"(?<![\w-])(?:" + b"|".join(map(re.escape, spellings(text))) + rb")(?![\w-])")
     return any(
         word.search(place.encode("utf-8", "surrogatepass") if isinstance(place, str) else place) for place in places
     )

@@ -80,10 +80,8 @@ class UnitOfWork:
                     trace = current_traceparent()
                     made = as_append(effect, cause, by=self._service, ordinal=ordinal, now=self.now, traceparent=trace)
                     self._appends.append(made)
-                case StartJob(kind, payload, priority):
-                    job = derived_id(cause.seed, self._service, kind, ordinal)
-                    origin = {k: str(v) for k, v in asdict(cause).items() if v is not None}
-                    self._jobs.append((job, self._service, kind, json.dumps(payload), priority, json.dumps(origin)))
+                case StartJob():
+                    self._jobs.append(job_row(self._service, effect, cause, ordinal))
                 case Execute():
                     self._statements.append(effect)
 
@@ -97,12 +95,24 @@ class UnitOfWork:
                 await self._connection.execute(statement.sql, *statement.arguments)
             await _append(self._connection, appends)
             if jobs:
-                await self._connection.executemany(
-                    """insert into work.jobs (id, service, kind, payload, priority, origin)
-                       values ($1, $2, $3, $4, $5, $6) on conflict do nothing""", jobs,
-                )  # fmt: skip
-                await self._connection.execute("select pg_notify('jobs', $1)", self._service)
+                await start_jobs(self._connection, self._service, jobs)
             await self._progress()(self._connection)
+
+
+def job_row(service: str, effect: StartJob, cause: Cause, ordinal: int = 0) -> tuple[Any, ...]:
+    """A job as it is kept. Its id derives from cause and place, so that it is started once."""
+    job = derived_id(cause.seed, service, effect.kind, ordinal)
+    origin = {k: str(v) for k, v in asdict(cause).items() if v is not None}
+    return job, service, effect.kind, json.dumps(effect.payload), effect.priority, json.dumps(origin)
+
+
+async def start_jobs(connection: Connection, service: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Within the caller's transaction."""
+    await connection.executemany(
+        """insert into work.jobs (id, service, kind, payload, priority, origin)
+           values ($1, $2, $3, $4, $5, $6) on conflict do nothing""", rows,
+    )  # fmt: skip
+    await connection.execute("select pg_notify('jobs', $1)", service)
 
 
 async def _append(connection: Connection, appends: list[Append]) -> None:

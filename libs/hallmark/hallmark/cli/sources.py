@@ -1,0 +1,198 @@
+"""`hallmark source connect|list|show|rotate|disconnect|test|deliveries|delivery|replay`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from hallmark.cli import base, output
+from hallmark.cli.base import Json, client
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The source's name.")]
+DeliveryId = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id.")]
+SecretFile = Annotated[
+    str | None,
+    typer.Option("--secret-file", metavar="FILE", help="Read the secret there, - is standard input; else one is made."),
+]
+KINDS: Final = "mlflow, huggingface, wandb, sagemaker, github or kserve"
+
+
+def add_to(app: typer.Typer) -> None:
+    sources = base.group("Systems that feed the registry, and what they sent.")
+    for name, command in (
+        ("connect", connect), ("list", list_sources), ("show", show), ("rotate", rotate), ("disconnect", disconnect),
+        ("test", try_out), ("deliveries", deliveries), ("delivery", delivery), ("replay", replay),
+    ):  # fmt: skip
+        sources.command(name)(command)
+    app.add_typer(sources, name="source")
+
+
+def connect(
+    name: Name,
+    *,
+    kind: Annotated[str, typer.Option(help=KINDS)],
+    account: Annotated[str, typer.Option(help="The service account in whose name its deliveries are taken in.")],
+    url: Annotated[str | None, typer.Option(help="Where it is asked what is true, e.g. the MLflow server.")] = None,
+    secret_file: SecretFile = None,
+    json: Json = False,
+) -> None:
+    """Take in what a system sends from now on; shows, this once, its secret and what to do at its side."""
+    with client() as hallmark:
+        made = hallmark.connect_source(name, kind, account, url=url, secret=_secret(secret_file))
+    output.show(made, lambda: _instructed(made, f"Connected {name}"))
+
+
+def list_sources(json: Json = False) -> None:
+    """Show every source, when it last sent something, and how its deliveries ended."""
+    with client() as hallmark:
+        found = hallmark.sources()
+    rows = [[s["source"], s["kind"], s["account"], _state(s), s["last_delivery_at"], *_counts(s)] for s in found]
+    columns = ["SOURCE", "KIND", "ACCOUNT", "STATE", "LAST DELIVERY", "TAKEN", "FAILED", "REFUSED"]
+    output.show(found, lambda: output.table(columns, rows))
+
+
+def show(name: Name, json: Json = False) -> None:
+    """Show one source, and what to do at its side; the secret is not shown again."""
+    with client() as hallmark:
+        found = hallmark.source(name)
+    output.show(found, lambda: _shown(found))
+
+
+def rotate(
+    name: Name,
+    *,
+    secret_file: SecretFile = None,
+    grace: Annotated[
+        float | None, typer.Option(min=0, metavar="SECONDS", help="How long the former secret is taken still.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a new secret, shown this once. With --grace 0 the former one is taken no more."""
+    with client() as hallmark:
+        made = hallmark.rotate_source(name, secret=_secret(secret_file), grace_seconds=grace)
+    output.show(made, lambda: _instructed(made, f"{name} has a new secret"))
+
+
+def disconnect(
+    name: Name,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.")],
+    json: Json = False,
+) -> None:
+    """Take in nothing more of a source."""
+    with client() as hallmark:
+        done = hallmark.disconnect_source(name, reason)
+    output.show(done, lambda: output.say(f"Disconnected {name}"))
+
+
+def try_out(
+    name: Name,
+    *,
+    body: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="A delivery's body as it was sent, byte for byte.")
+    ] = None,
+    header: Annotated[
+        list[str] | None, typer.Option("--header", metavar="'NAME: VALUE'", help="Of that delivery; give all of them.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Have a sample, or a real delivery, proven and read, to no effect; tells which step fails, and why."""
+    headers = dict(_header(each) for each in header or ())
+    text = body.read_bytes().decode("utf-8", "strict") if body else None
+    with client() as hallmark:
+        found = hallmark.test_source(name, headers=headers or None, body=text)
+    output.show(found, lambda: _steps(found))
+    if not found["ok"]:
+        raise typer.Exit(base.REFUSED)
+
+
+def deliveries(
+    name: Name,
+    *,
+    outcome: Annotated[
+        str | None, typer.Option(help="waiting, taken, nothing, failed, conflict or refused; by default all.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    json: Json = False,
+) -> None:
+    """Show what a source sent, the newest first."""
+    with client() as hallmark:
+        found = hallmark.deliveries(name, outcome=outcome, limit=limit)
+    rows = [[d["received_at"], d["outcome"], d["id"], _told(d)] for d in found]
+    output.show(found, lambda: output.table(["RECEIVED", "OUTCOME", "ID", "WHAT CAME OF IT"], rows))
+
+
+def delivery(delivery_id: DeliveryId, json: Json = False) -> None:
+    """Show one delivery, whole."""
+    with client() as hallmark:
+        found = hallmark.delivery(delivery_id)
+    output.show(found, lambda: output.facts({name: value for name, value in found.items() if name != "body"}))
+
+
+def replay(delivery_id: DeliveryId, json: Json = False) -> None:
+    """Have a delivery handled again, once its cause is mended."""
+    with client() as hallmark:
+        found = hallmark.replay_delivery(delivery_id)
+    output.show(found, lambda: output.say(f"Delivery {delivery_id} is handled again"))
+
+
+def _secret(file: str | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeError) as error:
+        raise typer.BadParameter(f"the secret cannot be read: {error}") from None
+    return text.strip()
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise typer.BadParameter(f"write a header as 'Name: value', not {text!r}")
+    return name.strip(), value.strip()
+
+
+def _instructed(made: dict[str, Any], done: str) -> None:
+    output.say(done)
+    _steps_at_the_other_side(made)
+    if "secret" in made:
+        output.facts({"secret": made["secret"]})
+        output.say("It is not shown again.", "yellow")
+    output.say(f"Next: hallmark source test {made['source']}")
+
+
+def _shown(found: dict[str, Any]) -> None:
+    names = ("source", "kind", "account", "url", "connected_at", "secret_changed_at", "last_delivery_at", "deliveries")
+    output.facts({"state": _state(found), **{name: found[name] for name in names}})
+    _steps_at_the_other_side(found)
+
+
+def _steps_at_the_other_side(found: dict[str, Any]) -> None:
+    output.say("\nAt the other side:")
+    for number, step in enumerate(found["steps"], 1):
+        output.say(f"  {number}. {step}")
+    for what, text in found["paste"].items():
+        output.say(f"\n{what}:", "cyan")
+        output.say(text)
+    output.say("")
+
+
+def _steps(found: dict[str, Any]) -> None:
+    rows = [[s["step"], "ok" if s["ok"] else "failed", s["detail"]] for s in found["steps"]]
+    output.table(["STEP", "", "DETAIL"], rows)
+    output.say("Nothing came of it: it was a test." if found["ok"] else "It would not have been taken in.")
+
+
+def _state(source: dict[str, Any]) -> str:
+    return "connected" if source["connected"] else "disconnected"
+
+
+def _counts(source: dict[str, Any]) -> list[int]:
+    counts = source["deliveries"]
+    return [counts.get("taken", 0) + counts.get("nothing", 0), counts.get("failed", 0) + counts.get("conflict", 0),
+            counts.get("refused", 0)]  # fmt: skip
+
+
+def _told(found: dict[str, Any]) -> str:
+    return found["reason"] or "; ".join(found["told"])

@@ -1,0 +1,115 @@
+"""What a source is, folded from its own stream, and in whose name it speaks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from registry_core.events import Event, RecordedEvent
+from registry_core.events.sources import (
+    Difference,
+    ExternalChangeAnnounced,
+    ExternalDriftDetected,
+    ExternalObjectObserved,
+    SourceConnected,
+    SourceDisconnected,
+    SourceSecretChanged,
+)
+from registry_core.handlers import Reader, fold, load
+from registry_core.identity import Account, account_stream
+from registry_core.problems import conflict, forbidden
+from registry_core.store.connections import Pool
+from registry_core.store.postgres import read_streams
+
+
+def source_stream(name: str) -> str:
+    return f"source:{name}"
+
+
+def external_stream(source: str, thing: str) -> str:
+    """Of one thing there: a registered model, a repository."""
+    return f"external:{source}:{thing}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """State of one `source:<name>` stream."""
+
+    version: int = -1
+    source: str = ""
+    kind: str = ""
+    account: str = ""
+    url: str = ""
+    connected: bool = False
+    connected_at: datetime | None = None
+    secret_changed_at: datetime | None = None
+
+    def evolve(self, event: RecordedEvent) -> "Source":
+        return replace(self._after(event.data, event.occurred_at), version=event.version)
+
+    def _after(self, data: Event, at: datetime) -> "Source":
+        match data:
+            case SourceConnected():
+                about = {name: getattr(data, name) for name in ("source", "kind", "account", "url")}
+                return replace(self, **about, connected=True, connected_at=at)
+            case SourceSecretChanged():
+                return replace(self, secret_changed_at=at)
+            case SourceDisconnected():
+                return replace(self, connected=False)
+            case _:
+                return self
+
+
+async def find_source(reader: Reader, name: str) -> Source:
+    return await load(reader, Source(), source_stream(name))
+
+
+async def all_sources(pool: Pool) -> list[Source]:
+    """Every source there ever was, by name."""
+    rows = await pool.fetch(
+        "select stream_id from log.streams where stream_id >= 'source:' and stream_id < 'source;' order by stream_id"
+    )
+    streams = [row["stream_id"] for row in rows]
+    found = await read_streams(pool, streams) if streams else {}
+    return [fold(Source(), found[stream]) for stream in streams]
+
+
+async def speaking(reader: Reader, name: str, action: str) -> Source:
+    """The source, if it is connected and the account that it speaks for may do this now. Raises Problem."""
+    source = await find_source(reader, name)
+    if not source.connected:
+        raise conflict(f"the source {name} is disconnected", "connect it again: `hallmark source connect`")
+    account = await load(reader, Account(), account_stream(source.account))
+    if not account.may(action):
+        raise forbidden(
+            f"{source.account}, for which the source {name} speaks, may not {action}",
+            f"`hallmark account roles {source.account} --role contributor`, then replay this delivery",
+        )
+    return source
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """What is known of one thing at a source: state of one `external:<source>:<object>` stream."""
+
+    version: int = -1
+    state: Mapping[str, Any] = field(default_factory=dict)
+    """By aspect; what is not there is absent."""
+    at: Mapping[str, datetime] = field(default_factory=dict)
+    """When each aspect was last said to change."""
+
+    def evolve(self, event: RecordedEvent) -> "External":
+        match event.data:
+            case ExternalObjectObserved(state=state):
+                return replace(self, version=event.version, state=dict(state))
+            case ExternalChangeAnnounced(differences=differences):
+                return self._changed(event, *differences)
+            case ExternalDriftDetected(difference=difference):
+                return self._changed(event, difference)
+            case _:
+                return replace(self, version=event.version)
+
+    def _changed(self, event: RecordedEvent, *differences: Difference) -> "External":
+        changed = {each.aspect: each.after for each in differences}
+        state = {name: value for name, value in {**self.state, **changed}.items() if value is not None}
+        return External(event.version, state, {**self.at, **dict.fromkeys(changed, event.occurred_at)})

@@ -1,0 +1,120 @@
+"""What a delivery brings about: the source is asked, a version is registered, or a change is written down."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from registry_core import inbox
+from registry_core.events import derived_id
+from registry_core.events.sources import Difference, ExternalChangeAnnounced
+from registry_core.handlers import Effect, Emit, Reader, StartJob, fold
+from registry_core.inbox import Delivery, settled
+from registry_core.messaging.jobs import JobFunction
+from registry_core.problems import Problem
+from registry_core.service import Platform
+from registry_core.sources import External, external_stream, find_source, speaking
+
+from hallmark_ingestion.cloudevents import CloudEvent
+from hallmark_ingestion.commands import REGISTER, carry_out
+from hallmark_ingestion.receivers import RECEIVERS
+from hallmark_ingestion.receivers.base import Change, Hint, Meaning, Nothing, Release, UnreadableError
+
+OBSERVE: Final = "observe"
+"""The job that asks a source what is true of an object: payload `source`, `object`, `delivery` (its key)."""
+ACTION: Final = "register"
+"""What a source's account has to be allowed, for anything to come of its deliveries."""
+
+
+def make_handling(platform: Platform) -> JobFunction:
+    async def handle(payload: Mapping[str, Any], reader: Reader) -> Sequence[Effect]:
+        """One delivery of the inbox. What is wrong with it is its outcome, and no failure of the job."""
+        delivery = await inbox.find(platform.pool, UUID(payload["delivery"]))
+        if delivery is None:
+            return []
+        try:
+            return await _effects(platform, reader, delivery)
+        except UnreadableError as error:
+            return [settled(delivery.id, "failed", reason=str(error))]
+        except Problem as problem:
+            return [settled(delivery.id, "failed", reason=told_of(problem))]
+
+    return handle
+
+
+def told_of(problem: Problem) -> str:
+    return f"{problem.detail}; {problem.fix}" if problem.fix else problem.detail
+
+
+async def _effects(platform: Platform, reader: Reader, delivery: Delivery) -> Sequence[Effect]:
+    meaning = RECEIVERS[delivery.kind].interpret(delivery.headers, delivery.body)
+    if isinstance(meaning, Nothing):
+        return [settled(delivery.id, "nothing", reason=meaning.why)]
+    await speaking(reader, delivery.source, ACTION)
+    match meaning:
+        case Hint(thing):
+            asked = {"source": delivery.source, "object": thing, "delivery": delivery.key}
+            return [StartJob(OBSERVE, asked), settled(delivery.id, "taken", told=[in_words(meaning)])]
+        case Release():
+            return [await _registered(platform, reader, delivery, meaning)]
+        case Change():
+            return await _announced(reader, delivery, meaning)
+        case _:
+            raise UnreadableError(f"a {delivery.kind} delivery of this sort is handled by the lifecycle service")
+
+
+async def _registered(platform: Platform, reader: Reader, delivery: Delivery, release: Release) -> Effect:
+    """In the name of the source's account, as if it had sent a CloudEvent. Raises Problem."""
+    source = await find_source(reader, delivery.source)
+    event = CloudEvent(
+        delivery.key, f"urn:hallmark:source:{source.source}", REGISTER, json.dumps(release.data).encode(), release.at
+    )
+    outcome = await carry_out(platform, event, source.account)
+    return settled(delivery.id, "taken", told=[f"{outcome['ref']} is {outcome['outcome']}"])
+
+
+async def _announced(reader: Reader, delivery: Delivery, change: Change) -> Sequence[Effect]:
+    """What differs from what is known of the object, and is not older than that; said once for each delivery."""
+    stream, announced = external_stream(delivery.source, change.thing), derived_id(delivery.id, "announced")
+    (events,) = await reader.read(stream)
+    if any(event.id == announced for event in events):
+        return [settled(delivery.id, "taken", told=["announced before"])]
+    at = min(change.at or delivery.received_at, reader.now)
+    known = fold(External(), events)
+    differences = news(known, change.after, at)
+    if not differences:
+        return [settled(delivery.id, "nothing", reason=f"nothing of {change.thing} differs from what is known already")]
+    event = ExternalChangeAnnounced(
+        source=delivery.source, object=change.thing, delivery=delivery.key, differences=differences
+    )
+    emit = Emit(stream, [event], expected=known.version, ids=[announced], occurred_at=at)
+    return [emit, settled(delivery.id, "taken", told=[_difference(change.thing, each) for each in differences])]
+
+
+def news(known: External, after: Mapping[str, Any], at: datetime) -> tuple[Difference, ...]:
+    """What is told of an object and was not known; what is older than the last word on it is none."""
+    return tuple(
+        Difference(aspect=aspect, before=known.state.get(aspect), after=value)
+        for aspect, value in after.items()
+        if known.state.get(aspect) != value and (aspect not in known.at or known.at[aspect] <= at)
+    )
+
+
+def _difference(thing: str, each: Difference) -> str:
+    return f"{thing}: {each.aspect} became {json.dumps(each.after)}, before {json.dumps(each.before)}"
+
+
+def in_words(meaning: Meaning) -> str:
+    """What a delivery of this meaning is for."""
+    match meaning:
+        case Hint(thing):
+            return f"the source is asked about {thing}"
+        case Release(data):
+            return f"{data['ref']} is registered with {len(data['files'])} files"
+        case Change(thing, after):
+            return f"{thing} is said to have changed: {', '.join(after)}"
+        case Nothing(why):
+            return f"nothing is to be done: {why}"
+        case _:
+            return f"a request to {meaning.deployment} is counted"
