@@ -34,6 +34,7 @@ WITNESS_BEHIND = Gauge("hallmark_witness_behind", "Signed events that the witnes
 WITNESS_CONFLICT = Gauge("hallmark_witness_conflict", "1 while a witness holds what contradicts the log", ["witness"])
 DEAD_LETTERS = Counter("hallmark_dead_letters", "Records set aside", ["consumer"])
 REFUSALS = Counter("hallmark_refusals", "Requests refused, by problem", ["problem"])
+POLLS = Counter("hallmark_source_polls", "Passes over a connected source, by outcome", ["source", "outcome"])
 APPENDED = Counter("hallmark_events_appended", "Events appended through HTTP", ["type"])
 
 

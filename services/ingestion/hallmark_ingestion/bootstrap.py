@@ -3,6 +3,7 @@
 import asyncio
 from typing import Final
 
+import httpx
 import structlog
 from obstore.exceptions import BaseError
 from registry_core.collection import ABANDONED, forget_uploads
@@ -11,6 +12,10 @@ from registry_core.service import Platform, Service
 
 from hallmark_ingestion.accounts import identify_accounts
 from hallmark_ingestion.commands import ACCEPTED
+from hallmark_ingestion.external.importing import Importer
+from hallmark_ingestion.external.imports import DDL
+from hallmark_ingestion.external.observing import IMPORT, OBSERVE, Observer
+from hallmark_ingestion.external.polling import Poller
 from hallmark_ingestion.handlers import flag_dependants, list_on_assets
 from hallmark_ingestion.inbound import make_handler
 from hallmark_ingestion.routes import ROUTES
@@ -35,6 +40,7 @@ def build(platform: Platform) -> Service:
                 log.warning("abandoned uploads stay for now", reason=repr(error))
             await asyncio.sleep(SWEEP_SECONDS)
 
+    observer = Observer(platform, httpx.AsyncClient())
     return Service(
         name="ingestion",
         routes=ROUTES,
@@ -43,7 +49,9 @@ def build(platform: Platform) -> Service:
             VersionAdded: flag_dependants,
             DependantAdded: flag_dependants,
         },
+        jobs={OBSERVE: observer.job, IMPORT: Importer(platform, observer).job},
         inbound={"mlops.events": make_handler(platform)},
         accepts=ACCEPTED,
-        background=[know_persons, sweep_uploads],
+        background=[know_persons, sweep_uploads, Poller(platform, observer).run],
+        ddl=DDL,
     )
