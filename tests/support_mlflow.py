@@ -17,6 +17,7 @@ from registry_core.local import ports
 from support import until
 
 PYTHON = Path(__file__).parents[1] / ".bench" / "bin" / "python"
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 EVENTS = (
     ("REGISTERED_MODEL", "CREATED"), ("MODEL_VERSION", "CREATED"), ("MODEL_VERSION_TAG", "SET"),
     ("MODEL_VERSION_TAG", "DELETED"), ("MODEL_VERSION_ALIAS", "CREATED"), ("MODEL_VERSION_ALIAS", "DELETED"),
@@ -47,6 +48,13 @@ class MlflowServer:
 
     def remove_alias(self, name: str, alias: str) -> None:
         self.ask("DELETE", "registered-models/alias", name=name, alias=alias)
+
+    def put(self, path: str, content: bytes) -> None:
+        """A file below the artifacts that it serves."""
+        assert httpx.put(f"{self.url}{ARTIFACTS}/{path}", content=content).is_success
+
+    def artifact(self, path: str) -> bytes:
+        return httpx.get(f"{self.url}{ARTIFACTS}/{path}").raise_for_status().content
 
     def tag(self, name: str, key: str, value: str, version: str | None = None) -> None:
         where = "model-versions/set-tag" if version else "registered-models/set-tag"

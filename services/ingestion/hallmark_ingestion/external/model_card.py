@@ -5,7 +5,6 @@ what nests too deeply. What has the wrong type is left out and told.
 """
 
 import json
-import math
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -23,6 +22,7 @@ DEEPEST: Final = 20
 MOST: Final = 500
 """Results, datasets or base models that are kept."""
 LONGEST: Final = 300
+LARGEST_SCORE: Final = 1e300
 WANTED: Final = ("licence", "base_model", "datasets", "metrics", "results")
 UNNAMED: Final = frozenset({"other", "unknown"})
 """What cards say for a licence that has no SPDX id."""
@@ -129,8 +129,8 @@ def _result(said: Any, problems: list[str]) -> Iterator[dict[str, Any]]:
     names = {name: getattr(said, name, None) for name in ("task_type", "dataset_type", "dataset_name", "metric_type")}
     names = {name: value[:LONGEST] for name, value in names.items() if isinstance(value, str)}
     value = getattr(said, "metric_value", None)
-    number = float(value) if _is_number(value) else math.nan
-    if "metric_type" not in names or not math.isfinite(number):
+    number = _number(value)
+    if "metric_type" not in names or number is None:
         problems.append(
             f"a result is no number of a named metric: {_shown(names.get('metric_type'))} = {_shown(value)}"
         )
@@ -138,8 +138,11 @@ def _result(said: Any, problems: list[str]) -> Iterator[dict[str, Any]]:
     yield {**names, "value": number, "verified": getattr(said, "verified", None) is True}
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+def _number(value: Any) -> float | None:
+    """None for what is no finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LARGEST_SCORE:
+        return None
+    return float(value)
 
 
 def _shown(value: Any) -> str:

@@ -65,9 +65,13 @@ async def _document(platform: Platform, made: UUID) -> dict[str, Any]:
     return found
 
 
-@get("/v1/imports/{made:uuid}", action="read")
-async def read_import(made: UUID, platform: Platform) -> dict[str, Any]:
+@get("/v1/imports/{number:str}", action="read")
+async def read_import(number: str, platform: Platform) -> dict[str, Any]:
     """`state` is waiting, running, done or refused; `reason` and `fix` say why not."""
+    try:
+        made = UUID(number)
+    except ValueError:
+        raise not_found(f"import {number[:100]}", "list them: GET /v1/imports") from None
     return await _document(platform, made)
 
 
