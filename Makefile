@@ -44,7 +44,7 @@ doctor: $(INSTALLED)  ## Say what is wrong with this machine's set-up and how to
 	@$(BIN)/hallmark doctor
 
 .PHONY: test
-test: $(INSTALLED)  ## Every test on the same embedded parts, in two processes; the long ones are `make faults`
+test: $(INSTALLED) $(PEERS_INSTALLED)  ## Every test on the same embedded parts, in two processes; the long ones are `make faults`
 	$(BIN)/pytest -m "not faults and not kafka" --numprocesses 2 --dist loadgroup $(ARGS)
 
 .PHONY: faults
@@ -52,7 +52,7 @@ faults: $(INSTALLED)  ## A hundred kills, wipes and restarts, on the same embedd
 	$(BIN)/pytest -m "faults and not kafka" $(ARGS)
 
 $(PEERS_INSTALLED): $(UV) bench/requirements.lock
-	@echo "Installing what the benchmarks compare with (locked) ..."
+	@echo "Installing what benchmarks compare with, and the MLflow that tests run (locked) ..."
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS)
 	@$(UV) pip sync --quiet --compile-bytecode --python $(PEERS)/bin/python --require-hashes bench/requirements.lock
 	@touch $@

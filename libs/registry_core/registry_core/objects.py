@@ -131,6 +131,24 @@ class ObjectStorage:
             await self._write_beside(digest, seen)
         return seen.size
 
+    async def take(self, chunks: AsyncIterable[bytes], limit: int) -> tuple[str, int]:
+        """Store a stream whose digest only its end tells; digest and size. Memory stays constant.
+
+        Raises Problem 413 above `limit` bytes; nothing stays behind then, or when the stream ends in an error.
+        """
+        incoming, seen = f"{INCOMING}/{uuid4()}", _Counted(chunks, limit)
+        try:
+            await self._write(incoming, seen)
+            if self.folder is None and seen.size > COPY_LIMIT:
+                found = await obstore.get_async(self._store, incoming)
+                await self.put_stream(seen.digest, self._chunks_of(found, incoming), limit, size=seen.size)
+            else:
+                await self._put_if_absent(incoming, self.path_of(seen.digest))
+        finally:
+            with suppress(NotFoundError, FileNotFoundError, BaseError):
+                await obstore.delete_async(self._store, incoming)
+        return seen.digest, seen.size
+
     async def adopt(self, path: str, digest: str, limit: int, *, size: int | None = None) -> None:
         """Verify what is at another path of this store, and give it its place. Raises as `put_stream`."""
         found = await obstore.get_async(self._store, path)
@@ -138,7 +156,7 @@ class ObjectStorage:
             pass
         await self._put_if_absent(path, self.path_of(digest))
 
-    async def _write(self, path: str, seen: "_Checked") -> None:
+    async def _write(self, path: str, seen: "_Counted") -> None:
         """A stream that ends in an error, a wrong digest too, leaves nothing: a multipart upload is aborted."""
         if self.folder:
             await write_file(self.folder / path, seen)
@@ -240,17 +258,35 @@ def _reading(digest: str) -> Iterator[None]:
         raise ConnectionError(f"the artifact store does not give {digest}: {str(error)[:500]}") from error
 
 
-class _Checked:
+class _Counted:
     """Passes chunks on while hashing and counting them."""
 
-    def __init__(self, chunks: AsyncIterable[bytes], digest: str, size: int | None, limit: int) -> None:
-        """`digest` and `size` as declared."""
-        self._chunks, self._digest, self._size, self._limit = chunks, digest, size, limit
+    def __init__(self, chunks: AsyncIterable[bytes], limit: int) -> None:
+        self._chunks, self._limit = chunks, limit
         self._hash, self.size = hashlib.sha256(), 0
 
     @property
     def digest(self) -> str:
         return f"sha256:{self._hash.hexdigest()}"
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            self.size += len(chunk)
+            if self.size > self._limit:
+                raise Problem(
+                    413, "too-large", f"more than {self._limit} bytes", fix="raise max_artifact_bytes if this is meant"
+                )
+            self._hash.update(chunk)
+            yield chunk
+
+
+class _Checked(_Counted):
+    """Holds what passes against what was declared of it."""
+
+    def __init__(self, chunks: AsyncIterable[bytes], digest: str, size: int | None, limit: int) -> None:
+        """`digest` and `size` as declared."""
+        super().__init__(chunks, limit)
+        self._digest, self._size = digest, size
 
     def check(self) -> None:
         """Raises Problem 422 if what passed is not what was declared: before its reader sees its end."""
@@ -269,14 +305,8 @@ class _Checked:
         )  # fmt: skip
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in self._chunks:
-            self.size += len(chunk)
+        async for chunk in super().__aiter__():
             if self._size is not None and self.size > self._size:
                 raise self._wrong_size("more bytes")
-            if self.size > self._limit:
-                raise Problem(
-                    413, "too-large", f"more than {self._limit} bytes", fix="raise max_artifact_bytes if this is meant"
-                )
-            self._hash.update(chunk)
             yield chunk
         self.check()

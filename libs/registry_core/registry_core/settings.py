@@ -57,6 +57,14 @@ class Settings(BaseSettings):
     """How long deliveries of sources are kept in the inbox, and so known when they come again."""
     source_grace_seconds: float = Field(86_400.0, ge=0)
     """How long a source's former secret is taken after a new one, unless the rotation says otherwise."""
+    source_poll_seconds: float = Field(300.0, gt=0)
+    """How often connected MLflow servers and Hugging Face repositories are asked what is true."""
+    source_settle_seconds: float = Field(10.0, ge=0)
+    """How long a change that a poll finds may still be announced by a webhook before it is recorded as drift."""
+    huggingface_endpoint: str = "https://huggingface.co"
+    """Where `hf://` imports come from: the hub, or a mirror of its API."""
+    huggingface_token: SecretStr = SecretStr("")
+    """For private and gated repositories of that endpoint."""
 
     provision_dir: Path | None = None
     """Where deployment manifests go. Default: `deployments/` in the data folder."""

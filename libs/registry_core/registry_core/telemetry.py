@@ -37,6 +37,7 @@ REFUSALS = Counter("hallmark_refusals", "Requests refused, by problem", ["proble
 DELIVERIES = Counter(
     "hallmark_deliveries", "Deliveries of sources, by what became of them at receipt", ["kind", "outcome"]
 )
+POLLS = Counter("hallmark_source_polls", "Passes over a connected source, by outcome", ["source", "outcome"])
 APPENDED = Counter("hallmark_events_appended", "Events appended through HTTP", ["type"])
 
 

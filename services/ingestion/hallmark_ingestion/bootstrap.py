@@ -4,6 +4,7 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
+import httpx
 import structlog
 from obstore.exceptions import BaseError
 from registry_core import inbox
@@ -16,10 +17,13 @@ from registry_core.store.source_secrets import SourceSecrets
 
 from hallmark_ingestion.accounts import identify_accounts
 from hallmark_ingestion.commands import ACCEPTED
+from hallmark_ingestion.external.importing import Importer
+from hallmark_ingestion.external.imports import DDL
+from hallmark_ingestion.external.observing import IMPORT, OBSERVE, Observer
+from hallmark_ingestion.external.polling import Poller
 from hallmark_ingestion.handlers import flag_dependants, list_on_assets
-from hallmark_ingestion.handling import OBSERVE, make_handling
+from hallmark_ingestion.handling import make_handling
 from hallmark_ingestion.inbound import make_handler
-from hallmark_ingestion.observing import observe
 from hallmark_ingestion.routes import make_routes
 
 log = structlog.get_logger()
@@ -50,6 +54,7 @@ def build(platform: Platform) -> Service:
                 log.warning("old deliveries stay for now", reason=repr(error))
             await asyncio.sleep(SWEEP_SECONDS)
 
+    observer = Observer(platform, httpx.AsyncClient())
     return Service(
         name="ingestion",
         routes=make_routes(SourceSecrets(lambda: platform.privacy_key())),  # noqa: PLW0108 - looked for at first use
@@ -58,8 +63,13 @@ def build(platform: Platform) -> Service:
             VersionAdded: flag_dependants,
             DependantAdded: flag_dependants,
         },
-        jobs={HANDLE_DELIVERY: make_handling(platform), OBSERVE: observe},
+        jobs={
+            HANDLE_DELIVERY: make_handling(platform),
+            OBSERVE: observer.job,
+            IMPORT: Importer(platform, observer).job,
+        },
         inbound={"mlops.events": make_handler(platform)},
         accepts=ACCEPTED,
-        background=[know_persons, sweep_uploads, sweep_deliveries],
+        background=[know_persons, sweep_uploads, sweep_deliveries, Poller(platform, observer).run],
+        ddl=DDL,
     )

@@ -1,5 +1,6 @@
 """Commands that CloudEvents may carry, and which of them can be meant: pure."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -27,18 +28,22 @@ def parse(event: CloudEvent) -> RegisterVersion:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        errors = _errors(error, f"{event.pointer}/data")
+        errors = faults(error, f"{event.pointer}/data")
         raise Problem(
-            422, "invalid", "; ".join(f"{each['field']}: {each['message']}" for each in errors),
+            422, "invalid", in_words(errors),
             field=errors[0]["field"], errors=errors, schema=f"schemas/inbound/{event.type}.json",
             fix="correct the fields named and send the event again with a new id",
         ) from error  # fmt: skip
 
 
-def _errors(error: ValidationError, pointer: str) -> list[dict[str, str]]:
+def faults(error: ValidationError, pointer: str) -> list[dict[str, str]]:
     """The first faults, each with its JSON pointer (RFC 6901)."""
     found = error.errors(include_url=False, include_context=False, include_input=False)[:MOST_ERRORS]
     return [{"field": pointer + "".join(map(_step, each["loc"])), "message": each["msg"]} for each in found]
+
+
+def in_words(errors: Sequence[Mapping[str, str]]) -> str:
+    return "; ".join(f"{each['field']}: {each['message']}" for each in errors)
 
 
 def _step(place: Any) -> str:

@@ -17,12 +17,12 @@ from registry_core.service import Platform
 from registry_core.sources import External, external_stream, find_source, speaking
 
 from hallmark_ingestion.cloudevents import CloudEvent
-from hallmark_ingestion.commands import REGISTER, carry_out
+from hallmark_ingestion.commands import REGISTER
+from hallmark_ingestion.external.observing import OBSERVE
+from hallmark_ingestion.intake import carry_out
 from hallmark_ingestion.receivers import RECEIVERS
 from hallmark_ingestion.receivers.base import Change, Hint, Meaning, Nothing, Release, UnreadableError
 
-OBSERVE: Final = "observe"
-"""The job that asks a source what is true of an object: payload `source`, `object`, `delivery` (its key)."""
 ACTION: Final = "register"
 """What a source's account has to be allowed, for anything to come of its deliveries."""
 
@@ -53,8 +53,8 @@ async def _effects(platform: Platform, reader: Reader, delivery: Delivery) -> Se
         return [settled(delivery.id, "nothing", reason=meaning.why)]
     await speaking(reader, delivery.source, ACTION)
     match meaning:
-        case Hint(thing):
-            asked = {"source": delivery.source, "object": thing, "delivery": delivery.key}
+        case Hint(thing, aspects):
+            asked = {"source": delivery.source, "object": thing, "delivery": delivery.key, "announces": [*aspects]}
             return [StartJob(OBSERVE, asked), settled(delivery.id, "taken", told=[in_words(meaning)])]
         case Release():
             return [await _registered(platform, reader, delivery, meaning)]
@@ -68,9 +68,11 @@ async def _registered(platform: Platform, reader: Reader, delivery: Delivery, re
     """In the name of the source's account, as if it had sent a CloudEvent. Raises Problem."""
     source = await find_source(reader, delivery.source)
     event = CloudEvent(
-        delivery.key, f"urn:hallmark:source:{source.source}", REGISTER, json.dumps(release.data).encode(), release.at
+        delivery.key, f"urn:hallmark:source:{source.source}", REGISTER, release.data, release.at
     )
-    outcome = await carry_out(platform, event, source.account)
+    (outcome,) = await carry_out(platform, [event], source.account)
+    if isinstance(outcome, Problem):
+        raise outcome
     return settled(delivery.id, "taken", told=[f"{outcome['ref']} is {outcome['outcome']}"])
 
 
@@ -108,7 +110,7 @@ def _difference(thing: str, each: Difference) -> str:
 def in_words(meaning: Meaning) -> str:
     """What a delivery of this meaning is for."""
     match meaning:
-        case Hint(thing):
+        case Hint(thing=thing):
             return f"the source is asked about {thing}"
         case Release(data):
             return f"{data['ref']} is registered with {len(data['files'])} files"

@@ -182,7 +182,7 @@ def test_request_and_response_of_kserve_are_two() -> None:
 @pytest.mark.parametrize(
     ("sent", "expected"),
     [
-        (by_mlflow({"name": "credit", "version": "3"}), Hint("credit")),
+        (by_mlflow({"name": "credit", "version": "3"}), Hint("credit", ["version 3"])),
         (by_mlflow(event="prompt.created"), Nothing("prompt.created concerns no registered model")),
     ],
 )
@@ -190,9 +190,9 @@ def test_mlflow_hints_at_registered_models(sent: Sent, expected: Any) -> None:
     assert meaning("mlflow", sent) == expected
 
 
-def test_hugging_face_hints_at_models_and_datasets() -> None:
-    assert meaning("huggingface", huggingface()) == Hint("model/acme/bert")
-    assert meaning("huggingface", huggingface(type="dataset")) == Hint("dataset/acme/bert")
+def test_hugging_face_hints_at_models() -> None:
+    assert meaning("huggingface", huggingface()) == Hint("acme/bert", ["head", "tags", "licence"])
+    assert isinstance(meaning("huggingface", huggingface(type="dataset")), Nothing)
     assert isinstance(meaning("huggingface", huggingface(scope="discussion")), Nothing)
     assert isinstance(meaning("huggingface", huggingface(type="space")), Nothing)
 

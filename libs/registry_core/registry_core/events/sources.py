@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import JsonValue, StringConstraints
 
 from registry_core.events.base import Event
-from registry_core.values import Account, Ref, Text, Value
+from registry_core.values import Account, Digest, Line, Ref, Text, Value
 
 SourceName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,31}$")]
 SourceKind = Literal["mlflow", "huggingface", "wandb", "sagemaker", "github", "kserve"]
@@ -47,11 +47,12 @@ class SourceDisconnected(Event, type="io.hallmark.source.disconnected.v1", famil
 
 
 class ExternalObjectObserved(Event, type="io.hallmark.source.object-observed.v1", family="sources"):
-    """An object as it was when it was first seen: what later differences are told from."""
+    """An object as it was when it was first seen: what later differences are told from. A large one takes several."""
 
     source: SourceName
     object: str
     state: dict[Aspect, JsonValue]
+    """By thing (`model`, `version 3`, `repository`) what is known of it, by part: `description`, `alias champion`."""
 
 
 class Difference(Value):
@@ -80,3 +81,24 @@ class ExternalDriftDetected(Event, type="io.hallmark.source.drift-detected.v1", 
     difference: Difference
     ref: Ref | None = None
     """The version of ours that it concerns, where there is one."""
+
+
+class ExternalVersionImported(Event, type="io.hallmark.source.version-imported.v1", family="sources"):
+    """A version of the object was fetched and registered as one of ours, with its content verified."""
+
+    source: SourceName
+    object: str
+    version: str
+    """As the source calls it: a number, or a commit."""
+    ref: Ref
+    digest: Digest
+
+
+class ExternalVersionRefused(Event, type="io.hallmark.source.version-refused.v1", family="sources"):
+    """A version of the object cannot be registered as it is; nothing was guessed, and it stays where it is."""
+
+    source: SourceName
+    object: str
+    version: str
+    reason: Line
+    fix: Line

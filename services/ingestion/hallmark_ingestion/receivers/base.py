@@ -46,6 +46,8 @@ class Hint:
     """Something about an object changed: the source is asked what."""
 
     thing: str
+    announces: Sequence[str]
+    """The aspects that the delivery speaks of: what else is found different, it did not tell."""
 
 
 @dataclass(frozen=True, slots=True)

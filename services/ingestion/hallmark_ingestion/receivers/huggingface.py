@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import StringConstraints
 
+from hallmark_ingestion.external.huggingface_state import announced
 from hallmark_ingestion.receivers.base import (
     Headers,
     Hint,
@@ -70,9 +71,9 @@ def interpret(headers: Headers, body: bytes) -> Meaning:
     event = read(_Event, document(headers, body))
     if event.event.scope not in SCOPES:
         return Nothing(f"{event.event.scope} changes no content of {event.repo.name}")
-    if event.repo.type == "space":
-        return Nothing(f"{event.repo.name} is a Space; models and datasets are followed")
-    return Hint(f"{event.repo.type}/{event.repo.name}")
+    if event.repo.type != "model":
+        return Nothing(f"{event.repo.name} is a {event.repo.type}; models are followed")
+    return Hint(event.repo.name, announced(event.event.action, event.event.scope))
 
 
 def sample(secret: str, now: datetime) -> Sample:

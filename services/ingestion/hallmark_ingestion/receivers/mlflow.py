@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import StringConstraints
 
+from hallmark_ingestion.external.mlflow_state import announced
 from hallmark_ingestion.receivers.base import (
     Headers,
     Hint,
@@ -73,7 +74,8 @@ def interpret(headers: Headers, body: bytes) -> Meaning:
     event = read(_Event, document(headers, body))
     if event.entity not in ENTITIES:
         return Nothing(f"{event.entity}.{event.action} concerns no registered model")
-    return Hint(read(_Named, event.data).name)
+    name = read(_Named, event.data).name
+    return Hint(name, announced(f"{event.entity}.{event.action}", event.data))
 
 
 def sample(secret: str, now: datetime) -> Sample:

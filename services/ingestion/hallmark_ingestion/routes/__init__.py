@@ -12,6 +12,7 @@ from hallmark_ingestion.routes import (
     downloads,
     events,
     identity,
+    imports,
     privacy,
     sources,
     uploads,
@@ -20,7 +21,7 @@ from hallmark_ingestion.routes import (
 
 _ROUTES: list[Any] = [
     *versions.ROUTES, *uploads.ROUTES, *downloads.ROUTES, *assets.ROUTES, *aliases.ROUTES, *events.ROUTES,
-    *identity.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES,
+    *identity.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES, *imports.ROUTES,
 ]  # fmt: skip
 
 

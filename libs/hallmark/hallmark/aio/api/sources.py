@@ -27,7 +27,9 @@ class Sources(AsyncSession):
         """One source, with what to do at its side; its secret is not shown again."""
         return await self.ask(read(_path(name)))
 
-    async def rotate_source(self, name: str, *, secret: str | None = None, grace_seconds: float | None = None) -> Document:
+    async def rotate_source(
+        self, name: str, *, secret: str | None = None, grace_seconds: float | None = None
+    ) -> Document:
         """A new secret, shown this once; the former is taken for `grace_seconds` still (default: a setting's)."""
         return await self.ask(write("POST", _path(name, "rotate"), present(secret=secret, grace_seconds=grace_seconds)))
 
@@ -35,7 +37,9 @@ class Sources(AsyncSession):
         """Take in nothing more of it."""
         return await self.ask(write("POST", _path(name, "disconnect"), {"reason": reason}))
 
-    async def test_source(self, name: str, *, headers: Mapping[str, str] | None = None, body: str | None = None) -> Document:
+    async def test_source(
+        self, name: str, *, headers: Mapping[str, str] | None = None, body: str | None = None
+    ) -> Document:
         """Have a sample, or a delivery as it was seen elsewhere, proven and read: each step, and to no effect."""
         return await self.ask(write("POST", _path(name, "test"), present(headers=headers and dict(headers), body=body)))
 
