@@ -29,7 +29,11 @@ log = structlog.get_logger()
 
 class Importer:
     def __init__(self, platform: Platform, observer: Observer) -> None:
-        self._platform, self._observer, self._imports = platform, observer, Imports(platform.pool)
+        self._platform, self._observer = platform, observer
+
+    @property
+    def _imports(self) -> Imports:
+        return Imports(self._platform.pool)
 
     async def job(self, payload: Mapping[str, Any], reader: Reader) -> Sequence[Effect]:
         """Job `import-version`: {"import": id of `work.imports`}, or {"source", "object", "version"}."""
