@@ -51,6 +51,12 @@ test: $(INSTALLED) $(PEERS_INSTALLED)  ## Every test on the same embedded parts,
 faults: $(INSTALLED)  ## A hundred kills, wipes and restarts, on the same embedded parts (about six minutes)
 	$(BIN)/pytest -m "faults and not kafka" $(ARGS)
 
+FUZZ := tests/integration/core/test_openapi_fuzz.py tests/integration/ingestion/test_intake_fuzz.py
+
+.PHONY: fuzz
+fuzz: $(INSTALLED)  ## Ask every route and topic for all sorts of nonsense, anew each time (FUZZ_EXAMPLES=20: some minutes)
+	HALLMARK_FUZZ=$(or $(FUZZ_EXAMPLES),20) $(BIN)/pytest $(FUZZ) $(ARGS)
+
 $(PEERS_INSTALLED): $(UV) bench/requirements.lock
 	@echo "Installing what benchmarks compare with, and the MLflow that tests run (locked) ..."
 	@$(UV) venv --quiet --allow-existing --python $(PYTHON) $(PEERS)

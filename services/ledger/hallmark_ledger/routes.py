@@ -38,6 +38,7 @@ class Rotation:
     reason: str = ""
 
 
+JSON_LINES = "application/jsonl"
 Limit = Annotated[int, Parameter(ge=1, le=1000)]
 
 
@@ -89,7 +90,7 @@ async def read_entries(platform: Platform, first: int = 0, limit: Limit = 1000) 
 def make_routes(checkpointer: Checkpointer, packer: Packer) -> list[Any]:
     """All of them, around the keys that sign and the tree that proves."""
 
-    @get("/v1/log/key", public=True)
+    @get("/v1/log/key", public=True, security=[{}])
     async def read_key() -> LogKeys:
         """The verifier keys of the log's checkpoints (C2SP signed-note). Compare them with a copy of your own."""
         keys = await checkpointer.keys()
@@ -121,12 +122,12 @@ def make_routes(checkpointer: Checkpointer, packer: Packer) -> list[Any]:
             raise invalid(str(error), "ask for sizes with old <= new") from error
         return {"old": old, "new": size, "proof": [to_base64(item) for item in proof]}
 
-    @get("/v1/audit/versions/{ref:str}/pack", action="audit")
+    @get("/v1/audit/versions/{ref:str}/pack", action="audit", media_type=JSON_LINES)
     async def evidence_pack(ref: str, platform: Platform) -> Stream:
         """Everything about one version in one file that anyone verifies offline: `hallmark audit verify`."""
         return await _file(lambda file: packer.write_evidence(ref, file, platform.clock()), "evidence.hallmark")
 
-    @get("/v1/audit/export", action="audit")
+    @get("/v1/audit/export", action="audit", media_type=JSON_LINES)
     async def export_log(platform: Platform) -> Stream:
         """The whole log in one file that anyone verifies offline."""
         return await _file(lambda file: packer.write_export(file, platform.clock()), "log.hallmark")
@@ -156,7 +157,7 @@ async def _file(write: Callable[[BinaryIO], Awaitable[None]], name: str) -> Stre
         raise
     headers = {"content-disposition": f'attachment; filename="{name}"', "content-length": str(file.tell())}
     file.seek(0)
-    return Stream(_chunks(file), media_type="application/jsonl", headers=headers)
+    return Stream(_chunks(file), media_type=JSON_LINES, headers=headers)
 
 
 async def _chunks(file: BinaryIO) -> AsyncIterator[bytes]:

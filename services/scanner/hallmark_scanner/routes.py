@@ -7,6 +7,7 @@ from litestar import Request, post
 from registry_core.events import Event
 from registry_core.events.governance import AdvisoryPublished, AffectedPackage
 from registry_core.http import Caller
+from registry_core.http.openapi import with_body
 from registry_core.objects import EVIDENCE_LIMIT
 from registry_core.problems import invalid
 
@@ -16,7 +17,12 @@ from hallmark_scanner.history import AdvisoryHistory
 CLOCK_SKEW = timedelta(minutes=5)
 
 
-@post("/v1/advisories", action="advise", request_max_body_size=EVIDENCE_LIMIT)
+@post(
+    "/v1/advisories",
+    action="advise",
+    request_max_body_size=EVIDENCE_LIMIT,
+    operation_class=with_body("application/json"),
+)
 async def publish_advisory(request: Request[Any, Any, Any], caller: Caller) -> dict[str, Any]:
     """Publish an OSV 1.7 document, or a newer one of the same id; affected versions are found by themselves."""
     raw = await request.body()

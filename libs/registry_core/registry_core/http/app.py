@@ -12,7 +12,6 @@ from litestar.di import Provide
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.handlers import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
-from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import ScalarRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,6 +19,7 @@ from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from prometheus_client import generate_latest
 
 from registry_core.events import NewerEventTypeError
+from registry_core.http import openapi
 from registry_core.http.caller import Authenticator, Caller, refuse_foreign_origin
 from registry_core.http.moments import read_moment
 from registry_core.http.questions import Questions
@@ -70,7 +70,7 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
         request_class=_JsonRequest,
         request_max_body_size=BODY_LIMIT,
         logging_config=None,  # structlog's, as for everything else
-        openapi_config=OpenAPIConfig(
+        openapi_config=openapi.Config(
             title="Hallmark",
             version="1",
             description="Event-driven governance for machine-learning models.",
@@ -78,6 +78,7 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
             render_plugins=[SwaggerRenderPlugin(path="/swagger"), ScalarRenderPlugin(path="/scalar")],
             components=Components(security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}),
             security=[{"token": []}],
+            handlers=routes,
         ),
     )
 
@@ -112,7 +113,7 @@ def _platform(request: AnyRequest) -> Platform:
     return platform
 
 
-@get("/health/live", public=True, media_type=MediaType.TEXT, sync_to_thread=False)
+@get("/health/live", public=True, security=[{}], media_type=MediaType.TEXT, sync_to_thread=False)
 def live() -> str:
     """The process answers."""
     return "live"
@@ -121,7 +122,7 @@ def live() -> str:
 _HEAD = "select next_index, clock_timestamp() from log.sealer_state"
 
 
-@get("/health/ready", public=True)
+@get("/health/ready", public=True, security=[{}])
 async def ready(platform: Platform) -> Response[dict[str, Any]]:
     """Whether the database answers, by a clock that agrees with ours; 503 with the reason when it does not."""
     try:
@@ -134,7 +135,7 @@ async def ready(platform: Platform) -> Response[dict[str, Any]]:
     return Response({"ready": True, "log_size": head})
 
 
-@get("/metrics", public=True, media_type=MediaType.TEXT, sync_to_thread=False)
+@get("/metrics", public=True, security=[{}], media_type=MediaType.TEXT, sync_to_thread=False)
 def metrics() -> bytes:
     """Prometheus metrics of this process."""
     return generate_latest()

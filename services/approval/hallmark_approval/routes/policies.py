@@ -7,6 +7,7 @@ from registry_core.events import Event, RecordedEvent
 from registry_core.events.governance import PolicyActivated
 from registry_core.http import Caller
 from registry_core.http.moments import events_at, stated
+from registry_core.http.openapi import with_body
 from registry_core.moments import Moment
 from registry_core.problems import Problem, invalid, not_found
 from registry_core.service import Platform
@@ -42,7 +43,7 @@ async def _activation(platform: Platform, name: str, moment: Moment) -> tuple[Re
     raise not_found(what, fix)
 
 
-@put("/v1/policies/{name:str}", action="policy")
+@put("/v1/policies/{name:str}", action="policy", operation_class=with_body("application/yaml"))
 async def activate_policy(name: str, request: Request[Any, Any, Any], caller: Caller) -> dict[str, Any]:
     """Make a YAML pack the active document of this policy; every later decision names its digest."""
     raw = await request.body()

@@ -59,7 +59,7 @@ def _statement(promotion: Promotion, intent: ReviewIntent) -> bytes:
 def make_routes(signing_key: Ed25519PrivateKey) -> list[Any]:
     """Around the key that signs decisions."""
 
-    @get("/v1/decision-key", public=True, sync_to_thread=False)
+    @get("/v1/decision-key", public=True, security=[{}], sync_to_thread=False)
     def read_key() -> dict[str, str]:
         """The public key of decision records (Ed25519, base64 of the raw bytes)."""
         public = signing_key.public_key()

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from litestar import HttpMethod, Request, Response, get, route
+from litestar.openapi import ResponseSpec
 from litestar.response import Stream
 from registry_core.handlers import load
 from registry_core.http.representation import Representation, Span, span_asked_for, unchanged
@@ -24,6 +25,11 @@ URL_LIFETIME: Final = timedelta(minutes=5)
     "/v1/versions/{ref:str}/files/{name:path}",
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
     action="download",
+    media_type="application/octet-stream",
+    responses={
+        206: ResponseSpec(bytes, media_type="application/octet-stream", generate_examples=False, description="A part"),
+        304: ResponseSpec(None, description="It is as `If-None-Match` has it"),
+    },
 )
 async def download_file(ref: str, name: str, request: AnyRequest, platform: Platform) -> Response[Any]:
     """One file, byte for byte as it was registered; `Range` gives a part, `ETag` is its digest.

@@ -9,8 +9,10 @@ from collections.abc import AsyncIterable
 from typing import Any, Final
 
 from litestar import HttpMethod, Request, Response, delete, patch, put, route
+from litestar.openapi import ResponseSpec
 from registry_core.events.versions import ArtifactStored
 from registry_core.http import Caller
+from registry_core.http.openapi import with_body
 from registry_core.problems import Problem
 from registry_core.uploads import Upload
 from registry_core.values import File
@@ -24,7 +26,13 @@ _OFFSET: Final = re.compile("[0-9]{1,15}")
 """Structured Fields integers (RFC 9651) have up to 15 digits."""
 
 
-@put("/v1/versions/{ref:str}/files/{name:path}", action="amend", request_max_body_size=None, streamed=True)
+@put(
+    "/v1/versions/{ref:str}/files/{name:path}",
+    action="amend",
+    request_max_body_size=None,
+    streamed=True,
+    operation_class=with_body("application/octet-stream"),
+)
 async def store_file(ref: str, name: str, request: AnyRequest, caller: Caller) -> dict[str, Any]:
     """Upload one declared file. It is hashed while it flows in and kept only if it is what was registered."""
     _, file = await _declared(caller, ref, name)
@@ -44,7 +52,14 @@ async def upload_offset(ref: str, name: str, caller: Caller) -> Response[None]:
     return Response(None, status_code=204, headers=_progress(offset) | {"Upload-Limit": f"max-size={limit}"})
 
 
-@patch("/v1/versions/{ref:str}/uploads/{name:path}", action="amend", request_max_body_size=None, streamed=True)
+@patch(
+    "/v1/versions/{ref:str}/uploads/{name:path}",
+    action="amend",
+    request_max_body_size=None,
+    streamed=True,
+    operation_class=with_body("application/octet-stream"),
+    responses={204: ResponseSpec(None, description="What came is kept; go on at Upload-Offset")},
+)
 async def upload_part(ref: str, name: str, request: AnyRequest, caller: Caller) -> Response[Any]:
     """Send a declared file from `Upload-Offset` on; what arrives is kept, also of a request that breaks off.
 

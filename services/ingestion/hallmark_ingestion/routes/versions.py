@@ -11,6 +11,7 @@ from registry_core.events.evidence import EvidenceAttached
 from registry_core.handlers import fold, load
 from registry_core.http import Caller
 from registry_core.http.moments import events_at, stated
+from registry_core.http.openapi import with_body
 from registry_core.moments import Moment
 from registry_core.objects import EVIDENCE_LIMIT
 from registry_core.persons import persons, same_person
@@ -131,7 +132,12 @@ async def amend_metadata(ref: str, data: Metadata, caller: Caller) -> dict[str, 
     return written.document(ref=ref)
 
 
-@post("/v1/versions/{ref:str}/evidence", action="amend", request_max_body_size=EVIDENCE_LIMIT)
+@post(
+    "/v1/versions/{ref:str}/evidence",
+    action="amend",
+    request_max_body_size=EVIDENCE_LIMIT,
+    operation_class=with_body("application/octet-stream"),
+)
 async def attach_evidence(
     ref: str,
     request: AnyRequest,
