@@ -30,6 +30,30 @@ class Settings(BaseSettings):
     privacy_key: SecretStr = SecretStr("")
     """Base64 of 32 random bytes, the same for ingestion and lifecycle. Empty: `keys/privacy.pem` in the data folder."""
 
+    public_url: str = ""
+    """Where browsers reach the console, e.g. `https://models.example.com`. Empty: as they say, on loopback alone."""
+    session_minutes: int = Field(480, ge=5, le=1440)
+    """How long somebody who signed in at an issuer stays signed in."""
+    oidc_issuer: str = ""
+    """Of the people: where they sign in, exactly as in its tokens' `iss`."""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    """Of the console. Empty: a public client, by PKCE alone."""
+    oidc_cli_client_id: str = ""
+    """A public client for `hallmark login`. Empty: the console's."""
+    oidc_scopes: str = "openid email profile"
+    oidc_name: str = ""
+    """The issuer as people call it. Empty: its host."""
+    oidc_audience: str = ""
+    """For whom bearer tokens have to be made; several by commas. The client ids count beside it."""
+    oidc_issuers: str = ""
+    """Further issuers of bearer tokens, by commas: CI systems."""
+    oidc_clock_skew: float = Field(60.0, ge=0, le=600)
+    oidc_roles_claim: str = ""
+    """Where set, an account is made at somebody's first sign-in, with the roles that this claim says."""
+    oidc_roles: str = ""
+    """`theirs=ours,…`, e.g. `ml-reviewers=reviewer:risk`."""
+
     kafka_bootstrap: str = ""
     """Empty: consumers follow the log alone, which needs no broker."""
     kafka_flavour: Literal["kafka", "tansu"] = "kafka"

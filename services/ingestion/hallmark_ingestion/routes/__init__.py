@@ -9,6 +9,7 @@ from hallmark_ingestion.routes import (
     downloads,
     events,
     identity,
+    logins,
     privacy,
     uploads,
     versions,
@@ -16,5 +17,5 @@ from hallmark_ingestion.routes import (
 
 ROUTES: list[Any] = [
     *versions.ROUTES, *uploads.ROUTES, *downloads.ROUTES, *assets.ROUTES, *aliases.ROUTES, *events.ROUTES,
-    *identity.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES,
+    *identity.ROUTES, *logins.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES,
 ]  # fmt: skip
