@@ -1,6 +1,9 @@
 """An issuer of our own, over real HTTP: it rotates, lies, drips, dies and leads astray, as no decent one does."""
 
+import base64
+import hashlib
 import json
+import secrets
 import threading
 import time
 from collections.abc import Iterator
@@ -8,9 +11,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from uuid import uuid4
 
-from joserfc import jwk, jwt
+from joserfc import jwt
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+from registry_core.events import Event, NewEvent, Origin
+from registry_core.events.governance import AccountCreated, RolesChanged
+from registry_core.identity import Account
+from registry_core.oidc.linking import Linking, Subject
+from registry_core.service import Platform
 
 Key = RSAKey | ECKey | OKPKey
 AUDIENCE = "hallmark"
@@ -32,6 +42,14 @@ class Issuing:
     """In place of its keys."""
     redirect_to: str = ""
     drips: bool = False
+    subject: str = "dana-4711"
+    """Who is signed in at the issuer."""
+    answer: dict[str, str] = field(default_factory=dict)
+    """Over what it sends back from signing in."""
+    id_claims: dict[str, Any] = field(default_factory=dict)
+    """Over the claims of its ID tokens."""
+    codes: dict[str, dict[str, str]] = field(default_factory=dict)
+    """What each code was asked for with; a code is good once."""
     calls: list[str] = field(default_factory=list)
 
     def discovery(self) -> dict[str, Any]:
@@ -61,6 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         issuer = self.issuer
         issuer.calls.append(self.path)
+        where = urlsplit(self.path)
+        if where.path == "/authorize":
+            self._authorize(dict(parse_qsl(where.query)))
+            return
         if issuer.redirect_to:
             self.send_response(302)
             self.send_header("location", issuer.redirect_to)
@@ -72,6 +94,41 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(found)))
         self.end_headers()
         self._send(found)
+
+    def _authorize(self, asked: dict[str, str]) -> None:
+        """Back to the client at once."""
+        code = secrets.token_hex(8)
+        self.issuer.codes[code] = asked
+        answer = {"code": code, "state": asked["state"], **self.issuer.answer}
+        self.send_response(302)
+        self.send_header("location", f"{asked['redirect_uri']}?{urlencode(answer)}")
+        self.end_headers()
+
+    def do_POST(self) -> None:
+        form = dict(parse_qsl(self.rfile.read(int(self.headers["content-length"])).decode()))
+        status, found = self._token(form)
+        body = json.dumps(found).encode()
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        asked = self.issuer.codes.pop(form.get("code", ""), None)
+        digest = hashlib.sha256(form.get("code_verifier", "").encode()).digest()
+        challenge = base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        basic = base64.b64decode(self.headers.get("authorization", "").removeprefix("Basic ")).decode()
+        client = basic.partition(":")[0] or form.get("client_id")
+        if asked is None or (asked["code_challenge"], asked["code_challenge_method"]) != (challenge, "S256"):
+            return 400, {"error": "invalid_grant"}
+        if asked["redirect_uri"] != form["redirect_uri"] or asked["client_id"] != client:
+            return 400, {"error": "invalid_grant", "error_description": "another client or redirect URI"}
+        claims = {"aud": client, "nonce": asked["nonce"], "sub": self.issuer.subject, **self.issuer.id_claims}
+        return 200, {
+            "access_token": "opaque",
+            "token_type": "Bearer",
+            "id_token": self.issuer.token(time.time(), **claims),
+        }
 
     def _send(self, body: bytes) -> None:
         if not self.issuer.drips:
@@ -106,4 +163,24 @@ def issuing(*keys: Key, port: int = 0) -> Iterator[Issuing]:
         thread.join()
 
 
-__all__ = ["AUDIENCE", "Issuing", "issuing", "jwk", "rsa_key"]
+async def linked(platform: Platform, account: str, who: Subject, *roles: str) -> str:
+    """A new account, named for its own person, and somebody at an issuer who signs in as it; the login."""
+
+    def made(event: Event, _: int) -> NewEvent:
+        origin = Origin(actor="root", occurred_at=platform.clock(), correlation_id=uuid4())
+        return NewEvent(id=uuid4(), data=event, origin=origin)
+
+    async with Linking.begin(platform) as linking:
+        person = await platform.vault.identify(linking.connection, account, account)
+        created = AccountCreated(
+            account=account,
+            kind="human",
+            person=person.pseudonym,
+            name=person.seal(account),
+            display_name=person.seal(account),
+        )
+        given = RolesChanged(account=account, roles=roles)
+        done = await linking.append(Account(account=account), person, who, made, created, given)
+    assert done
+    platform.store.on_append()
+    return done.login

@@ -27,6 +27,7 @@ from registry_core.events.logins import (
 )
 from registry_core.personal import Sealed
 
+ROLE: Final = r"^(viewer|contributor|manager|admin|auditor|reviewer:[a-z]{1,32})$"
 ACTIONS: Final[dict[str, frozenset[str]]] = {
     "read": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
     "download": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
@@ -162,6 +163,8 @@ class Account:
                 return replace(
                     self, logins=logins, sessions={i: s for i, s in self.sessions.items() if s.login != gone}
                 )
+            case SessionOpened() if data.login not in self.logins:
+                return self
             case SessionOpened():
                 session = Session(data.secret_sha256, data.expires_at, data.login)
                 kept = dict(list(self.sessions.items())[1 - MOST_SESSIONS :])

@@ -1,11 +1,13 @@
 """What the settings say about issuers, checked once at start."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
 from urllib.parse import urlsplit
 
+from registry_core.identity import ROLE
 from registry_core.settings import Settings
 
 
@@ -74,7 +76,10 @@ def _mapping(text: str) -> dict[str, str]:
     pairs = [part.rpartition("=") for part in _listed(text)]
     if wrong := [role for name, _, role in pairs if not name or not role]:
         raise OidcConfigError(f"HALLMARK_OIDC_ROLES has to be `theirs=ours,…`; {wrong[0]!r} is not")
-    return {name.strip(): role.strip() for name, _, role in pairs}
+    found = {name.strip(): role.strip() for name, _, role in pairs}
+    if unknown := [role for role in found.values() if not re.fullmatch(ROLE, role)]:
+        raise OidcConfigError(f"HALLMARK_OIDC_ROLES names {unknown[0]!r}, which is no role")
+    return found
 
 
 def _check_issuer(issuer: str) -> None:

@@ -29,22 +29,22 @@ class Way:
 class Federation:
     """One for a process."""
 
-    def __init__(self, verifier: Verifier, logins: Logins, questions: Questions) -> None:
-        self.verifier, self._logins, self._ask = verifier, logins, questions
+    def __init__(self, config: OidcConfig, verifier: Verifier, logins: Logins, questions: Questions) -> None:
+        self.sign_in, self.verifier, self.logins, self._ask = config.sign_in, verifier, logins, questions
         self._ways: dict[bytes, Way] = {}
 
     @classmethod
     def of(cls, platform: Platform, questions: Questions) -> Self:
         """As the settings say. Raises OidcConfigError."""
         config = OidcConfig.of(platform.settings)
-        return cls(Verifier(config, platform.clock), Logins(platform.pool), questions)
+        return cls(config, Verifier(config, platform.clock), Logins(platform.pool), questions)
 
     async def account(self, text: str) -> Account:
         """The account that the token's holder comes as. Raises Problem 401, 403 or 503."""
         identity = await self.verifier.verify(text)
         way = await self._remembered(identity) or await self.way(identity)
         if way is None:
-            raise _unknown(identity)
+            raise unknown_login(identity)
         if len(self._ways) >= REMEMBERED:
             self._ways.clear()
         self._ways[identity.digest] = way
@@ -54,9 +54,9 @@ class Federation:
         way = self._ways.get(identity.digest)
         if way is None:
             return None
-        stream = account_stream(way.account.account)
-        if way.account.version != await self._ask.version(stream):
-            way = Way(way.by, fold(Account(), await self._ask.streams(stream)))
+        name = way.account.account
+        if way.account.version != await self._ask.version(account_stream(name)):
+            way = Way(way.by, await self.state(name))
         return way if _holds(way.account, way.by, identity) else None
 
     async def way(self, identity: Identity) -> Way | None:
@@ -65,16 +65,20 @@ class Federation:
 
     async def login(self, identity: Identity) -> Way | None:
         """The account that this very subject was linked to."""
-        held = await self._logins.find(identity.issuer, identity.subject)
+        held = await self.logins.find(identity.issuer, identity.subject)
         if held is None:
             return None
-        account = fold(Account(), await self._ask.streams(account_stream(held.account)))
+        account = await self.state(held.account)
         return Way(held.login, account) if _holds(account, held.login, identity) else None
+
+    async def state(self, account: str) -> Account:
+        """An account as it is now."""
+        return fold(Account(), await self._ask.streams(account_stream(account)))
 
     async def _workload(self, identity: Identity) -> Way | None:
         found = []
-        for name in await self._logins.bound(identity.issuer):
-            account = fold(Account(), await self._ask.streams(account_stream(name)))
+        for name in await self.logins.bound(identity.issuer):
+            account = await self.state(name)
             if by := account.workload_of(identity.issuer, identity.claims):
                 found.append(Way(by, account))
         if len(found) > 1:
@@ -91,7 +95,8 @@ def _holds(account: Account, by: str, identity: Identity) -> bool:
     return account.workload_of(identity.issuer, identity.claims) == by
 
 
-def _unknown(identity: Identity) -> Problem:
+def unknown_login(identity: Identity) -> Problem:
+    """For somebody whom no account stands for."""
     return Problem(
         403, "unknown-login",
         f"{identity.issuer} vouches for {identity.subject[:200]!r}, whom no account here stands for",

@@ -10,7 +10,7 @@ from registry_core.events.governance import AccountCreated, RolesChanged, Signin
 from registry_core.handlers import fold, load
 from registry_core.http import Caller
 from registry_core.http.moments import events_at, stated
-from registry_core.identity import Account, account_stream, new_token
+from registry_core.identity import ROLE, Account, account_stream, new_token
 from registry_core.moments import Moment
 from registry_core.problems import conflict, forbidden, invalid, not_found
 from registry_core.proofs.keys import key_id, public_from_base64
@@ -20,7 +20,7 @@ from registry_core.values import Value
 
 from hallmark_ingestion.accounts import identify_accounts, named
 
-Role = Annotated[str, StringConstraints(pattern=r"^(viewer|contributor|manager|admin|auditor|reviewer:[a-z]{1,32})$")]
+Role = Annotated[str, StringConstraints(pattern=ROLE)]
 
 
 class NewAccount(Value):
