@@ -85,10 +85,15 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Session(Token):
+class Session:
     """Somebody is signed in, by a login."""
 
+    secret_sha256: str
+    expires_at: datetime
     login: str
+
+    def in_force(self, at: datetime) -> bool:
+        return at < self.expires_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +182,19 @@ class Account:
         found = (i for i, workload in self.workloads.items() if workload.admits(issuer, claims))
         return next(found, None) if self.kind == "service" else None
 
+    def holds(self, by: str, issuer: str, claims: Mapping[str, Any]) -> bool:
+        """Whether a token of an issuer opens the account by this login or workload."""
+        if by in self.logins:
+            return self.logins[by].issuer == issuer
+        return self.workload_of(issuer, claims) == by
+
     def may(self, action: str) -> bool:
         """Whether any of the account's roles allows the action."""
         return not ACTIONS.get(action, frozenset()).isdisjoint({role.split(":", 1)[0] for role in self.roles})
 
     def accepts(self, token: "BearerToken", now: datetime) -> bool:
         """Whether this account issued the token or opened the session, and it is neither ended nor expired."""
-        issued = (self.sessions if token.session else self.tokens).get(token.token_id)
+        issued: Token | Session | None = (self.sessions if token.session else self.tokens).get(token.token_id)
         if issued is None or not hmac.compare_digest(issued.secret_sha256, token.secret_sha256):
             return False
         return issued.in_force(now)

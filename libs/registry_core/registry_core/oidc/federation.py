@@ -57,7 +57,7 @@ class Federation:
         name = way.account.account
         if way.account.version != await self._ask.version(account_stream(name)):
             way = Way(way.by, await self.state(name))
-        return way if _holds(way.account, way.by, identity) else None
+        return way if way.account.holds(way.by, identity.issuer, identity.claims) else None
 
     async def way(self, identity: Identity) -> Way | None:
         """By the login first: somebody who is known is not anybody's pipeline."""
@@ -69,7 +69,7 @@ class Federation:
         if held is None:
             return None
         account = await self.state(held.account)
-        return Way(held.login, account) if _holds(account, held.login, identity) else None
+        return Way(held.login, account) if account.holds(held.login, identity.issuer, identity.claims) else None
 
     async def state(self, account: str) -> Account:
         """An account as it is now."""
@@ -87,12 +87,6 @@ class Federation:
                 f"the token's claims fit several accounts: {names}", "bind them to claims of which one alone can hold"
             )
         return found[0] if found else None
-
-
-def _holds(account: Account, by: str, identity: Identity) -> bool:
-    if by in account.logins:
-        return account.logins[by].issuer == identity.issuer
-    return account.workload_of(identity.issuer, identity.claims) == by
 
 
 def unknown_login(identity: Identity) -> Problem:
