@@ -51,7 +51,7 @@ async def _running(place: Place) -> AsyncIterator[tuple[Platform, LocalBroker]]:
             postgres_dsn=database.service_dsn,
             kafka_bootstrap=server.bootstrap,
             kafka_flavour="tansu",
-        )  # type: ignore[arg-type]  # pydantic makes secrets of texts
+        )
         platform = await open_platform(settings)
         try:
             yield platform, server

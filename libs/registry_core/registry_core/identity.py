@@ -3,9 +3,10 @@
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from registry_core.events import Event, RecordedEvent
 from registry_core.events.governance import (
@@ -16,8 +17,17 @@ from registry_core.events.governance import (
     TokenIssued,
     TokenRevoked,
 )
+from registry_core.events.logins import (
+    LoginLinked,
+    LoginUnlinked,
+    SessionClosed,
+    SessionOpened,
+    WorkloadBound,
+    WorkloadUnbound,
+)
 from registry_core.personal import Sealed
 
+ROLE: Final = r"^(viewer|contributor|manager|admin|auditor|reviewer:[a-z]{1,32})$"
 ACTIONS: Final[dict[str, frozenset[str]]] = {
     "read": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
     "download": frozenset({"viewer", "contributor", "reviewer", "manager", "admin", "auditor"}),
@@ -44,6 +54,10 @@ ACTIONS: Final[dict[str, frozenset[str]]] = {
 `amend` is to write to a version, and further for those alone who answer for it, or managers."""
 
 
+MOST_SESSIONS: Final = 20
+"""Of one account at a time; with one more, the oldest is over."""
+
+
 def account_stream(account: str) -> str:
     return f"account:{account}"
 
@@ -64,6 +78,43 @@ class SigningKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Login:
+    """Somebody of an issuer who signs in as the account."""
+
+    issuer: str
+    roles_follow: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody is signed in, by a login."""
+
+    secret_sha256: str
+    expires_at: datetime
+    login: str
+
+    def in_force(self, at: datetime) -> bool:
+        return at < self.expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """Pipelines of an issuer whose tokens carry these claims."""
+
+    issuer: str
+    claims: Mapping[str, str]
+
+    def admits(self, issuer: str, claims: Mapping[str, Any]) -> bool:
+        return issuer == self.issuer and all(_fits(claims.get(name), value) for name, value in self.claims.items())
+
+
+def _fits(told: Any, wanted: str) -> bool:
+    if not isinstance(told, str):
+        return False
+    return told.startswith(wanted[:-1]) if wanted.endswith("*") else told == wanted
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
     """State of one `account:<id>` stream."""
 
@@ -77,6 +128,9 @@ class Account:
     roles: frozenset[str] = frozenset()
     tokens: dict[str, Token] = field(default_factory=dict)
     signing_keys: dict[str, SigningKey] = field(default_factory=dict)
+    logins: dict[str, Login] = field(default_factory=dict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    workloads: dict[str, Workload] = field(default_factory=dict)
 
     def evolve(self, event: RecordedEvent) -> "Account":
         return replace(self._after(event.data), version=event.version)
@@ -96,16 +150,52 @@ class Account:
             case SigningKeyRegistered():
                 key = SigningKey(data.public_key, data.purpose)
                 return replace(self, signing_keys={**self.signing_keys, data.key_id: key})
+            case LoginLinked() | LoginUnlinked() | SessionOpened() | SessionClosed():
+                return self._after_sign_in(data)
+            case WorkloadBound():
+                workload = Workload(data.issuer, data.claims)
+                return replace(self, workloads={**self.workloads, data.workload: workload})
+            case WorkloadUnbound(workload=unbound):
+                return replace(self, workloads={i: w for i, w in self.workloads.items() if i != unbound})
             case _:
                 return self
+
+    def _after_sign_in(self, data: LoginLinked | LoginUnlinked | SessionOpened | SessionClosed) -> "Account":
+        match data:
+            case LoginLinked():
+                return replace(self, logins={**self.logins, data.login: Login(data.issuer, data.roles_follow)})
+            case LoginUnlinked(login=gone):
+                logins = {i: login for i, login in self.logins.items() if i != gone}
+                return replace(
+                    self, logins=logins, sessions={i: s for i, s in self.sessions.items() if s.login != gone}
+                )
+            case SessionOpened() if data.login not in self.logins:
+                return self
+            case SessionOpened():
+                session = Session(data.secret_sha256, data.expires_at, data.login)
+                kept = dict(list(self.sessions.items())[1 - MOST_SESSIONS :])
+                return replace(self, sessions={**kept, data.session: session})
+            case SessionClosed(session=closed):
+                return replace(self, sessions={i: s for i, s in self.sessions.items() if i != closed})
+
+    def workload_of(self, issuer: str, claims: Mapping[str, Any]) -> str | None:
+        """Which of this service account's workloads a token is of."""
+        found = (i for i, workload in self.workloads.items() if workload.admits(issuer, claims))
+        return next(found, None) if self.kind == "service" else None
+
+    def holds(self, by: str, issuer: str, claims: Mapping[str, Any]) -> bool:
+        """Whether a token of an issuer opens the account by this login or workload."""
+        if by in self.logins:
+            return self.logins[by].issuer == issuer
+        return self.workload_of(issuer, claims) == by
 
     def may(self, action: str) -> bool:
         """Whether any of the account's roles allows the action."""
         return not ACTIONS.get(action, frozenset()).isdisjoint({role.split(":", 1)[0] for role in self.roles})
 
     def accepts(self, token: "BearerToken", now: datetime) -> bool:
-        """Whether this account issued the token, and it is neither revoked nor expired."""
-        issued = self.tokens.get(token.token_id)
+        """Whether this account issued the token or opened the session, and it is neither ended nor expired."""
+        issued: Token | Session | None = (self.sessions if token.session else self.tokens).get(token.token_id)
         if issued is None or not hmac.compare_digest(issued.secret_sha256, token.secret_sha256):
             return False
         return issued.in_force(now)
@@ -113,19 +203,23 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class BearerToken:
-    """`hmk_<account>_<token id>_<secret>`; the secret has 256 bits, so a plain SHA-256 of it is kept."""
+    """`hmk_<account>_<token id>_<secret>`; the secret has 256 bits, so a plain SHA-256 of it is kept.
+
+    A session's is `hms_…`.
+    """
 
     account: str
     token_id: str
     secret_sha256: str
+    session: bool = False
 
     @classmethod
     def parse(cls, text: str) -> "BearerToken | None":
         """None for anything that is not of the form."""
         parts = text.split("_")
-        if len(parts) != 4 or parts[0] != "hmk" or not text.isascii() or len(text) > 256:
+        if len(parts) != 4 or parts[0] not in ("hmk", "hms") or not text.isascii() or len(text) > 256:
             return None
-        return cls(parts[1], parts[2], hashlib.sha256(parts[3].encode()).hexdigest())
+        return cls(parts[1], parts[2], hashlib.sha256(parts[3].encode()).hexdigest(), parts[0] == "hms")
 
 
 def new_token(account: str, expires_at: datetime | None = None, label: str = "") -> tuple[str, TokenIssued]:
@@ -135,4 +229,12 @@ def new_token(account: str, expires_at: datetime | None = None, label: str = "")
     digest = hashlib.sha256(secret.encode()).hexdigest()
     return text, TokenIssued(
         account=account, token_id=token_id, secret_sha256=digest, expires_at=expires_at, label=label
+    )
+
+
+def new_session(account: str, login: str, expires_at: datetime) -> tuple[str, SessionOpened]:
+    """A session's fresh token, for the one who signed in, and the event that makes it valid."""
+    text, issued = new_token(account, expires_at)
+    return text.replace("hmk_", "hms_", 1), SessionOpened(
+        account=account, session=issued.token_id, login=login, secret_sha256=issued.secret_sha256, expires_at=expires_at
     )

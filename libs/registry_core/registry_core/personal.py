@@ -69,6 +69,19 @@ def unseal(sealed: Sealed, pseudonym: str, key: bytes | None) -> str:
     return _decrypt(base64.b64decode(sealed.data), pseudonym, key).decode()
 
 
+_INVISIBLE: Final = ("Cf", "Cn", "Co")
+"""Unicode's categories of characters that only format, and of those that mean nothing to anybody else."""
+
+
+def person_key(person: str) -> str:
+    """Persons compare in Unicode's form NFKC, without case, what cannot be seen, and more than one space in a row.
+
+    So no spelling makes two of one; letters of other scripts that look alike still do.
+    """
+    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", person).casefold())
+    return " ".join("".join(c for c in folded if unicodedata.category(c) not in _INVISIBLE).split())
+
+
 class PrivacyKey:
     """What the installation's one secret is good for: finding a name's pseudonym, and wrapping persons' keys."""
 
@@ -89,8 +102,8 @@ class PrivacyKey:
 
     def lookup(self, kind: Kind, name: str) -> bytes:
         """HMAC-SHA256 by which a name is found without being kept. Spellings that four eyes takes for one are one."""
-        folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold()) if kind == "p" else name
-        return hmac.digest(self._lookup, f"{kind}\n{folded.strip()}".encode("utf-8", "surrogatepass"), "sha256")
+        folded = person_key(name) if kind == "p" else name.strip()
+        return hmac.digest(self._lookup, f"{kind}\n{folded}".encode("utf-8", "surrogatepass"), "sha256")
 
     def wrap(self, key: bytes, pseudonym: str) -> bytes:
         return _encrypt(key, pseudonym, self._wrap)

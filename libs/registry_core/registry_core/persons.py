@@ -1,27 +1,14 @@
 """The persons behind accounts, and when two of them are one."""
 
-import unicodedata
 from collections.abc import Collection
 from typing import Final
 
 from registry_core.handlers import Reader, fold
 from registry_core.identity import Account, account_stream
+from registry_core.personal import person_key
 
 TOPIC_ACCOUNTS: Final = "kafka:"
 """Accounts of inbound topics begin so: they tell who may write to the topic, and no person is known behind them."""
-
-
-_INVISIBLE: Final = ("Cf", "Cn", "Co")
-"""Unicode's categories of characters that only format, and of those that mean nothing to anybody else."""
-
-
-def person_key(person: str) -> str:
-    """Persons compare in Unicode's form NFKC, without case, what cannot be seen, and more than one space in a row.
-
-    So no spelling makes two of one; letters of other scripts that look alike still do.
-    """
-    folded = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", person).casefold())
-    return " ".join("".join(c for c in folded if unicodedata.category(c) not in _INVISIBLE).split())
 
 
 def same_person(one: str, other: str) -> bool:

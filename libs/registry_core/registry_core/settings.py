@@ -17,7 +17,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     public_url: str = ""
-    """How people and sources reach this installation, e.g. `https://hallmark.example`. Empty: as each request did."""
+    """Where people and sources reach this installation, e.g. `https://models.example.com`. Empty: as each request did;
+    signing in at an issuer needs it, but on loopback."""
     data_dir: Path = Path("var")
     """Keys, checkpoints handed out and, on the local stack, the database."""
 
@@ -31,6 +32,28 @@ class Settings(BaseSettings):
 
     privacy_key: SecretStr = SecretStr("")
     """Base64 of 32 random bytes, the same for ingestion and lifecycle. Empty: `keys/privacy.pem` in the data folder."""
+
+    session_minutes: int = Field(480, ge=5, le=1440)
+    """How long somebody who signed in at an issuer stays signed in."""
+    oidc_issuer: str = ""
+    """Of the people: where they sign in, exactly as in its tokens' `iss`."""
+    oidc_client_id: str = ""
+    oidc_client_secret: SecretStr = SecretStr("")
+    """Of the console. Empty: a public client, by PKCE alone."""
+    oidc_cli_client_id: str = ""
+    """A public client for `hallmark login`. Empty: the console's."""
+    oidc_scopes: str = "openid email profile"
+    oidc_name: str = ""
+    """The issuer as people call it. Empty: its host."""
+    oidc_audience: str = ""
+    """For whom bearer tokens have to be made; several by commas. The client ids count beside it."""
+    oidc_issuers: str = ""
+    """Further issuers of bearer tokens, by commas: CI systems."""
+    oidc_clock_skew: float = Field(60.0, ge=0, le=600)
+    oidc_roles_claim: str = ""
+    """Where set, an account is made at somebody's first sign-in, with the roles that this claim says."""
+    oidc_roles: str = ""
+    """`theirs=ours,…`, e.g. `ml-reviewers=reviewer:risk`."""
 
     kafka_bootstrap: str = ""
     """Empty: consumers follow the log alone, which needs no broker."""

@@ -6,7 +6,8 @@ from typing import Any, Literal, Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from registry_core.events.promotions import RuleResult
-from registry_core.persons import person_key, same_person
+from registry_core.personal import person_key
+from registry_core.persons import same_person
 from registry_core.proofs.canonical import canonical_json, from_base64, to_base64
 from registry_core.proofs.dsse import REVIEW, DsseError, verify
 from registry_core.values import UseContext

@@ -1,6 +1,7 @@
 """Pages from templates. Everything is escaped; times are shown relative to the platform's clock."""
 
 import json
+import shlex
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -83,12 +84,22 @@ def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False)
 
 
+def shell(text: str) -> str:
+    """As one word of a command line, whatever is in it."""
+    return shlex.quote(text)
+
+
+def sentence(text: str) -> str:
+    """With a capital at its beginning and a full stop at its end."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
+
+
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("hallmark_console"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    filters = (exact, relative, iso, short_digest, version_path, size, pretty)
+    filters = (exact, relative, iso, short_digest, version_path, size, pretty, shell, sentence)
     environment.filters.update({function.__name__: function for function in filters})
     environment.globals["asset"] = lambda name: ASSETS[name].path
     return environment

@@ -8,6 +8,7 @@ from uuid import UUID
 from registry_core import inbox
 from registry_core.events import Event, NewEvent, Origin, RecordedEvent, derived_id
 from registry_core.events.governance import AccountCreatedV1, RolesChanged, TokenRevoked
+from registry_core.events.logins import LoginUnlinked, WorkloadUnbound
 from registry_core.events.privacy import PersonErased
 from registry_core.handlers import fold
 from registry_core.http import Caller
@@ -59,7 +60,9 @@ def close(name: str, account: Account) -> list[Event]:
     """Everything that account could still do, undone. One that is being created finds its name taken."""
     revoked = [TokenRevoked(account=name, token_id=token) for token in account.tokens]
     without = [RolesChanged(account=name, roles=())] if account.roles or account.version < 0 else []
-    return [*revoked, *without]
+    unlinked = [LoginUnlinked(account=name, login=login) for login in account.logins]
+    unbound = [WorkloadUnbound(account=name, workload=workload) for workload in account.workloads]
+    return [*revoked, *unlinked, *unbound, *without]
 
 
 async def erase_person(caller: Caller, who: str, reason: str) -> dict[str, Any]:

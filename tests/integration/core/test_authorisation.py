@@ -21,7 +21,12 @@ PUBLIC = {
     "/v1/log/key",
     "/v1/decision-key",
     "/login",
+    "/login/callback",
+    "/login/oidc",
     "/logout",
+    "/v1/sessions",
+    "/v1/sessions/current",
+    "/v1/sign-in",
     "/static/{name:str}",
     "/v1/sources/{name:str}/deliveries",
 }

@@ -71,6 +71,7 @@ def test_a_key_is_unwrapped_for_its_person_alone() -> None:
 def test_spellings_that_four_eyes_takes_for_one_person_are_one() -> None:
     lookup = PrivacyKey(KEY).lookup
     assert len({lookup("p", name) for name in ("Zoë", " zoë ", "ZOË", "Zoe\u0308")}) == 1
+    assert len({lookup("p", name) for name in ("Zoë Ray", "Zoë  Ray", "Zoë\u200b Ray", "Zoë\u00a0Ray")}) == 1
     assert lookup("p", "Zoe") != lookup("p", "Zoë")
 
 

@@ -1,7 +1,7 @@
 # Made from aio/api/identities.py by `make sdk`: change it there.
 """Accounts, roles, tokens and signing keys."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from hallmark.session import Session
@@ -49,3 +49,27 @@ class Identities(Session):
         """An Ed25519 public key, base64 of its 32 bytes. `purpose`: review or provenance."""
         body = {"public_key": public_key, "purpose": purpose}
         return self.ask(write("POST", f"/v1/accounts/{segment(account)}/signing-keys", body))
+
+    def link_login(self, account: str, issuer: str, subject: str) -> Document:
+        """Whoever the issuer says is this subject signs in as this account from now on."""
+        body = {"issuer": issuer, "subject": subject}
+        return self.ask(write("POST", f"/v1/accounts/{segment(account)}/logins", body))
+
+    def unlink_login(self, account: str, login: str) -> Document:
+        """Ends the sessions that began with it, too."""
+        return self.ask(write("DELETE", f"/v1/accounts/{segment(account)}/logins/{segment(login)}"))
+
+    def bind_workload(self, account: str, issuer: str, claims: Mapping[str, str]) -> Document:
+        """Pipelines whose tokens carry all these claims come as this service account.
+
+        A value that ends with `*` stands for all that begin so.
+        """
+        body = {"issuer": issuer, "claims": dict(claims)}
+        return self.ask(write("POST", f"/v1/accounts/{segment(account)}/workloads", body))
+
+    def unbind_workload(self, account: str, workload: str) -> Document:
+        return self.ask(write("DELETE", f"/v1/accounts/{segment(account)}/workloads/{segment(workload)}"))
+
+    def close_session(self, account: str, session: str) -> Document:
+        """Sign somebody out."""
+        return self.ask(write("DELETE", f"/v1/accounts/{segment(account)}/sessions/{segment(session)}"))

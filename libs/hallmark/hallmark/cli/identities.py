@@ -1,12 +1,12 @@
-"""`hallmark account create|show|roles`, `hallmark token issue|revoke`."""
+"""`hallmark account create|show|roles`, `hallmark token issue|revoke`; for logins of an account see `logins`."""
 
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
-from hallmark.cli import base, output
+from hallmark.cli import base, logins, output
 from hallmark.cli.base import AsOf, Json, KnownAt, moment
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")]
@@ -21,6 +21,7 @@ def add_to(app: typer.Typer) -> None:
     account.command("create")(create)
     account.command("show")(show)
     account.command("roles")(set_roles)
+    logins.add_to(account)
     app.add_typer(account, name="account")
     token = base.group("Tokens of accounts.")
     token.command("issue")(issue)
@@ -56,13 +57,17 @@ def show(account: Account, *, as_of: AsOf = None, known_at: KnownAt = None, json
     output.show(found, lambda: _shown(found))
 
 
+_LISTED: Final = ("tokens", "signing_keys", "logins", "workloads", "sessions")
+
+
 def _shown(found: dict[str, Any]) -> None:
-    output.facts({name: value for name, value in found.items() if name not in ("tokens", "signing_keys")})
+    output.facts({name: value for name, value in found.items() if name not in _LISTED})
     if found["tokens"]:
         rows = [[t["token_id"], t["expires_at"], "yes" if t["in_force"] else "no"] for t in found["tokens"]]
         output.table(["TOKEN", "UNTIL", "IN FORCE"], rows)
     if found["signing_keys"]:
         output.table(["KEY", "SIGNS"], [[k["key_id"], k["purpose"]] for k in found["signing_keys"]])
+    logins.show(found)
 
 
 def set_roles(

@@ -40,6 +40,7 @@ async def scrub(connection: asyncpg.Connection) -> int:
     """Deleted rows stay in their pages until something takes the place; writing the table anew leaves none behind."""
     erased: int = await connection.fetchval("select log.erase_bodies()")
     await connection.execute("vacuum full privacy.subjects")
+    await connection.execute("vacuum full privacy.logins")
     if erased:
         await connection.execute("vacuum log.events")
     return erased

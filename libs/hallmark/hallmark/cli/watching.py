@@ -48,14 +48,17 @@ async def _follow(
 ) -> None:
     """Tell every change. Raises TimeoutError, though not before the first answer, so that there is something to say."""
     begun = asyncio.get_running_loop().time()
-    async with asyncio.timeout(None) as limit, base.async_client() as hallmark:
-        async with aclosing(hallmark.watch(what, at_least=at_least)) as standing:
-            async for found in standing:
-                for tell in told:
-                    tell(found)
-                if _over(found, until):
-                    return
-                limit.reschedule(None if timeout is None else begun + timeout)
+    async with (
+        asyncio.timeout(None) as limit,
+        base.async_client() as hallmark,
+        aclosing(hallmark.watch(what, at_least=at_least)) as standing,
+    ):
+        async for found in standing:
+            for tell in told:
+                tell(found)
+            if _over(found, until):
+                return
+            limit.reschedule(None if timeout is None else begun + timeout)
 
 
 def _over(found: Document, until: str | None) -> bool:

@@ -1,6 +1,16 @@
 """Every event type Hallmark records. Importing this package declares them all."""
 
-from registry_core.events import aliases, evidence, governance, lifecycle, privacy, promotions, sources, versions
+from registry_core.events import (
+    aliases,
+    evidence,
+    governance,
+    lifecycle,
+    logins,
+    privacy,
+    promotions,
+    sources,
+    versions,
+)
 from registry_core.events.base import (
     Erased,
     Event,
@@ -34,6 +44,7 @@ __all__ = [
     "evidence",
     "governance",
     "lifecycle",
+    "logins",
     "privacy",
     "promotions",
     "sources",

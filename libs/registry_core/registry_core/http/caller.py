@@ -16,6 +16,8 @@ from registry_core.handlers import Evolving, fold
 from registry_core.http.questions import Questions
 from registry_core.identity import Account, BearerToken, account_stream
 from registry_core.notifier import SEALED
+from registry_core.oidc.federation import Federation
+from registry_core.oidc.verifier import looks_like_jwt
 from registry_core.problems import Problem, conflict
 from registry_core.service import Platform
 from registry_core.store.idempotency import Asked
@@ -54,11 +56,14 @@ class Authenticator:
 
     def __init__(self, platform: Platform, questions: Questions) -> None:
         self._platform, self._ask = platform, questions
+        self.federation = Federation.of(platform, questions)
         self._cache: dict[str, Account] = {}
 
     async def account(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Account:
         """The calling account. Raises Problem 401."""
         text = _token_of(connection)
+        if text and looks_like_jwt(text):
+            return await self.federation.account(text)
         token = BearerToken.parse(text or "")
         if token is None:
             raise _unauthorised("no token was sent" if not text else "the token is not of Hallmark's form")

@@ -64,6 +64,13 @@ class Vault:
         wrapped = await connection.fetchval("select wrapped_key from privacy.subjects where pseudonym = $1", pseudonym)
         return Person(pseudonym, self._key.unwrap(wrapped, pseudonym))
 
+    async def person(self, connection: Connection, pseudonym: str) -> Person | None:
+        """Who is known by the pseudonym, not to be erased before the caller's transaction ends; None once they are."""
+        wrapped = await connection.fetchval(
+            "select wrapped_key from privacy.subjects where pseudonym = $1 for key share", pseudonym
+        )
+        return Person(pseudonym, self._key.unwrap(wrapped, pseudonym)) if wrapped else None
+
     async def pseudonyms(self, connection: Connection, kind: Kind, names: Collection[str]) -> dict[str, str]:
         """Each name's pseudonym, made at first use; none is erased before the caller's transaction ends."""
         lookups = {name: self._key.lookup(kind, name) for name in names}
@@ -103,7 +110,15 @@ class Vault:
         return [row["account"] for row in rows]
 
     async def forget(self, connection: Connection, pseudonym: str) -> None:
-        """The erasure itself: nobody finds the pseudonym by the name again, nor opens what is sealed for it."""
+        """The erasure itself: nobody finds the pseudonym by the name again, nor opens what is sealed for it.
+
+        Nor does a subject of an issuer lead to the person's accounts any more.
+        """
+        await connection.execute(
+            """delete from privacy.logins l using privacy.accounts a
+                where a.pseudonym = $1 and a.account = l.account""",
+            pseudonym,
+        )
         await connection.execute("delete from privacy.subjects where pseudonym = $1", pseudonym)
 
     async def unseal(self, pseudonym: str, *texts: Sealed | None) -> list[str]:

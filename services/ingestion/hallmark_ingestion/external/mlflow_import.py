@@ -140,8 +140,8 @@ def _metadata(tags: dict[str, str], run: dict[str, str]) -> Metadata:
     try:
         return Metadata.model_validate({name: value for name, value in {**known, **said}.items() if value})
     except ValidationError as error:
-        faults = in_words(faults(error, "")).replace("/", "tag hallmark.")
-        raise invalid(faults, "correct the tag in MLflow: its change is seen, and the version fetched again") from None
+        named = in_words(faults(error, "")).replace("/", "tag hallmark.")
+        raise invalid(named, "correct the tag in MLflow: its change is seen, and the version fetched again") from None
 
 
 def _source(source: Source, version: ModelVersion) -> str:

@@ -13,6 +13,7 @@ from hallmark_ingestion.routes import (
     events,
     identity,
     imports,
+    logins,
     privacy,
     sources,
     uploads,
@@ -21,7 +22,7 @@ from hallmark_ingestion.routes import (
 
 _ROUTES: list[Any] = [
     *versions.ROUTES, *uploads.ROUTES, *downloads.ROUTES, *assets.ROUTES, *aliases.ROUTES, *events.ROUTES,
-    *identity.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES, *imports.ROUTES,
+    *identity.ROUTES, *logins.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES, *imports.ROUTES,
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from registry_core.events.governance import AccountCreated, RolesChanged, Signin
 from registry_core.handlers import fold, load
 from registry_core.http import Caller
 from registry_core.http.moments import events_at, stated
-from registry_core.identity import Account, account_stream, new_token
+from registry_core.identity import ROLE, Account, account_stream, new_token
 from registry_core.moments import Moment
 from registry_core.problems import conflict, forbidden, invalid, not_found
 from registry_core.proofs.keys import key_id, public_from_base64
@@ -20,7 +20,7 @@ from registry_core.values import Value
 
 from hallmark_ingestion.accounts import identify_accounts, named
 
-Role = Annotated[str, StringConstraints(pattern=r"^(viewer|contributor|manager|admin|auditor|reviewer:[a-z]{1,32})$")]
+Role = Annotated[str, StringConstraints(pattern=ROLE)]
 
 
 class NewAccount(Value):
@@ -57,7 +57,7 @@ async def whoami(caller: Caller) -> dict[str, Any]:
 @post("/v1/accounts", action="identity")
 async def create_account(data: NewAccount, caller: Caller) -> dict[str, Any]:
     """A human's or a pipeline's account."""
-    _not_reserved(data.account)
+    not_reserved(data.account)
     created = await _created(data, caller.platform)
 
     def decide(state: Account) -> list[Event]:
@@ -100,6 +100,18 @@ def _describe(state: Account, at: datetime) -> dict[str, Any]:
             {"token_id": i, "expires_at": token.expires_at, "in_force": token.in_force(at)}
             for i, token in state.tokens.items()
         ],
+        "logins": [
+            {"login": i, "issuer": login.issuer, "roles_follow": login.roles_follow}
+            for i, login in state.logins.items()
+        ],
+        "workloads": [
+            {"workload": i, "issuer": workload.issuer, "claims": dict(workload.claims)}
+            for i, workload in state.workloads.items()
+        ],
+        "sessions": [
+            {"session": i, "login": session.login, "expires_at": session.expires_at, "in_force": session.in_force(at)}
+            for i, session in state.sessions.items()
+        ],
         "signing_keys": [{"key_id": i, "purpose": key.purpose} for i, key in state.signing_keys.items()],
     }
 
@@ -107,10 +119,10 @@ def _describe(state: Account, at: datetime) -> dict[str, Any]:
 @put("/v1/accounts/{account:str}/roles", action="identity")
 async def change_roles(account: str, data: NewRoles, caller: Caller) -> dict[str, Any]:
     """Replace the account's roles."""
-    _not_reserved(account)
+    not_reserved(account)
 
     def decide(state: Account) -> list[Event]:
-        changed = _known(state).roles != frozenset(data.roles)
+        changed = known_account(state).roles != frozenset(data.roles)
         return [RolesChanged(account=account, roles=data.roles)] if changed else []
 
     return (await caller.decide(account_stream(account), Account(), decide)).document(account=account)
@@ -119,10 +131,12 @@ async def change_roles(account: str, data: NewRoles, caller: Caller) -> dict[str
 @post("/v1/accounts/{account:str}/tokens", action="identity")
 async def issue_token(account: str, data: NewToken, caller: Caller) -> dict[str, Any]:
     """A token, shown this once. Asking again with the same Idempotency-Key does not show it again."""
-    _not_reserved(account)
-    _known(await load(caller.platform.reader, Account(), account_stream(account)))
+    not_reserved(account)
+    known_account(await load(caller.platform.reader, Account(), account_stream(account)))
     text, issued = new_token(account, data.expires_at, data.label)
-    written = await caller.decide(account_stream(account), Account(), lambda state: [issued] if _known(state) else [])
+    written = await caller.decide(
+        account_stream(account), Account(), lambda state: [issued] if known_account(state) else []
+    )
     state = await load(caller.platform.reader, Account(), account_stream(account))
     if issued.token_id not in state.tokens:
         raise conflict("a token was issued for this Idempotency-Key before", "revoke that one and ask with a new key")
@@ -134,7 +148,7 @@ async def revoke_token(account: str, token_id: str, caller: Caller) -> dict[str,
     """From now on the token opens nothing."""
 
     def decide(state: Account) -> list[Event]:
-        if token_id not in _known(state).tokens:
+        if token_id not in known_account(state).tokens:
             raise not_found(f"token {token_id} of {account}", "list what the account has, or it is revoked already")
         return [TokenRevoked(account=account, token_id=token_id)]
 
@@ -144,7 +158,7 @@ async def revoke_token(account: str, token_id: str, caller: Caller) -> dict[str,
 @post("/v1/accounts/{account:str}/signing-keys", action="read")
 async def register_signing_key(account: str, data: NewSigningKey, caller: Caller) -> dict[str, Any]:
     """An Ed25519 public key with which the account signs: review keys by oneself, provenance keys by administrators."""
-    _not_reserved(account)
+    not_reserved(account)
     if caller.name != account and data.purpose == "review":
         raise forbidden(f"{caller.name} may not register review keys of {account}", "let them register their own")
     if data.purpose == "provenance" and not caller.account.may("identity"):
@@ -152,7 +166,7 @@ async def register_signing_key(account: str, data: NewSigningKey, caller: Caller
     event = _key_event(account, data)
 
     def decide(state: Account) -> list[Event]:
-        return [] if event.key_id in _known(state).signing_keys else [event]
+        return [] if event.key_id in known_account(state).signing_keys else [event]
 
     return (await caller.decide(account_stream(account), Account(), decide)).document(key_id=event.key_id)
 
@@ -169,12 +183,12 @@ def _key_event(account: str, data: NewSigningKey) -> SigningKeyRegistered:
     )
 
 
-def _not_reserved(account: str) -> None:
+def not_reserved(account: str) -> None:
     if account.startswith(("service:", "kafka:")):
         raise invalid("names that begin with service: and kafka: are Hallmark's own", "take another", field="/account")
 
 
-def _known(state: Account) -> Account:
+def known_account(state: Account) -> Account:
     if state.version < 0:
         raise not_found("this account", "create it first: `hallmark account create`")
     return state

@@ -12,7 +12,7 @@ from registry_core.events.governance import SigningKeyRegistered
 from registry_core.events.lifecycle import VersionApproved
 from registry_core.events.promotions import PromotionApproved, ReviewOpened, ReviewRecorded
 from registry_core.identity import account_stream
-from registry_core.persons import person_key
+from registry_core.personal import person_key
 from registry_core.proofs.canonical import parse_json
 from registry_core.proofs.decision import Decision, DecisionReview, verify_decision
 from registry_core.proofs.dsse import REVIEW, envelope_digest, verify

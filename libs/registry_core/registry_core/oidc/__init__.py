@@ -1,0 +1,1 @@
+"""Tokens of OpenID Connect issuers: verified, and led to an account of ours."""
