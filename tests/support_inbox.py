@@ -39,7 +39,8 @@ class Inbox:
 
     async def send(self, name: str, sent: Sent) -> httpx.Response:
         path = f"/v1/sources/{name}/deliveries"
-        return await self.outside.post(path, content=sent.body, headers=dict(sent.headers))
+        headers = {key: value.encode("latin-1") for key, value in sent.headers.items()}
+        return await self.outside.post(path, content=sent.body, headers=headers)
 
     async def show(self, delivery: str) -> dict[str, Any]:
         answer = await self.admin.get(f"/v1/deliveries/{delivery}")

@@ -9,6 +9,7 @@ from hallmark_console.rebuilding import ROUTES as REBUILDING
 from hallmark_console.routes import live_view, read_lineage, read_view, views
 from hallmark_console.session import login, login_page, logout
 from hallmark_console.sign_in import ROUTES as SIGN_IN
+from hallmark_console.sources import SOURCE_PAGES
 
 
 def build(platform: Platform) -> Service:
@@ -25,6 +26,7 @@ def build(platform: Platform) -> Service:
         logout,
         *SIGN_IN,
         PAGES,
+        SOURCE_PAGES,
     ]
     makes_accounts = bool(platform.settings.oidc_roles_claim)
     background = [platform.vault.claim] if makes_accounts else []

@@ -21,7 +21,7 @@ from hallmark_console.lineage import Asked, walk
 from hallmark_console.portfolio import attention
 from hallmark_console.projections import FINDINGS, PROJECTIONS, REVIEW_QUEUE, VERSION_OVERVIEW, VERSION_TIMELINE
 from hallmark_console.queries import PAGE_SIZE, TIMELINE_SIZE, Search
-from hallmark_console.rendering import page
+from hallmark_console.rendering import page, who
 
 log = structlog.get_logger()
 AnyRequest = Request[Any, Any, Any]
@@ -39,7 +39,7 @@ async def portfolio(request: AnyRequest, platform: Platform, caller: Caller) -> 
     rows, total = await queries.versions(platform.pool, search)
     now = platform.clock()
     return page(
-        "portfolio.html", account=caller.name, now=now, live=live, search=search, rows=rows, total=total,
+        "portfolio.html", **who(caller), now=now, live=live, search=search, rows=rows, total=total,
         pages=-(-total // PAGE_SIZE), link=lambda **changes: _link(search, **changes),
         counts=await queries.state_counts(platform.pool), coverage=await queries.coverage(platform.pool),
         attention=attention(await queries.wanting_attention(platform.pool, now), now),
@@ -57,7 +57,7 @@ async def version(ref: str, request: AnyRequest, platform: Platform, caller: Cal
     graph = await walk(platform.pool, Asked(ref, depth=LINEAGE_DEPTH, limit=LINEAGE_SIZE))
     now = platform.clock()
     return page(
-        "version.html", account=caller.name, now=now, live=live, v=state, parts=parse_ref(ref), before=before,
+        "version.html", **who(caller), now=now, live=live, v=state, parts=parse_ref(ref), before=before,
         timeline=await queries.timeline(platform.pool, ref, before), page_size=TIMELINE_SIZE, promotions=promotions,
         refusal=version_page.standing_refusal(promotions), checks=version_page.checks(state),
         approvals=version_page.approvals(state, now), lineage=version_page.lineage(graph),
@@ -69,7 +69,7 @@ async def reviews(request: AnyRequest, platform: Platform, caller: Caller) -> Re
     """Promotions that wait for people, and those decided last."""
     live = await _live(request, platform, REVIEW_QUEUE)
     found = await queries.reviews(platform.pool)
-    return page("reviews.html", account=caller.name, now=platform.clock(), live=live, queue=found)
+    return page("reviews.html", **who(caller), now=platform.clock(), live=live, queue=found)
 
 
 @get("/findings", action="read", include_in_schema=False)
@@ -77,7 +77,7 @@ async def findings(request: AnyRequest, platform: Platform, caller: Caller) -> R
     """What checks found and nobody has mended yet."""
     live = await _live(request, platform, FINDINGS)
     rows = await queries.open_findings(platform.pool)
-    return page("findings.html", account=caller.name, now=platform.clock(), live=live, rows=rows)
+    return page("findings.html", **who(caller), now=platform.clock(), live=live, rows=rows)
 
 
 async def _load(platform: Platform, ref: str) -> Version:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import MediaType, Response
+from registry_core.http.caller import Caller
 
 from hallmark_console.assets import ASSETS
 
@@ -19,6 +20,11 @@ def page(template: str, *, status_code: int = 200, **context: Any) -> Response[s
     """A rendered template."""
     text = ENVIRONMENT.get_template(template).render(**context)
     return Response(text, media_type=MediaType.HTML, status_code=status_code, headers=_PRIVATE)
+
+
+def who(caller: Caller) -> dict[str, Any]:
+    """Of the top of each page: whose it is, and whether it links to what is for administrators."""
+    return {"account": caller.name, "administers": caller.account.may("sources")}
 
 
 def moment(value: str | datetime) -> datetime | None:

@@ -2,7 +2,7 @@
 
 import secrets as random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
@@ -44,12 +44,12 @@ class NewSource(Value):
     kind: SourceKind
     account: AccountId
     url: Url = ""
-    secret: Secret | None = None
+    secret: Annotated[Secret | None, Field(repr=False)] = None
     """None: one is made."""
 
 
 class Rotation(Value):
-    secret: Secret | None = None
+    secret: Annotated[Secret | None, Field(repr=False)] = None
     grace_seconds: Annotated[float, Field(ge=0, le=LONGEST_GRACE)] | None = None
     """How long the former secret is taken still. None: as the settings say."""
 
@@ -64,7 +64,7 @@ class Change:
 
     event: "Happening | None"
     """None: all is as it was asked for."""
-    secret: str | None = None
+    secret: str | None = field(default=None, repr=False)
     """A new one to put in force."""
     former_until: datetime | None = None
     """None: at once no more."""
@@ -75,7 +75,7 @@ class Changed:
     """A source as it is then."""
 
     source: Source
-    secret: str | None
+    secret: str | None = field(repr=False)
     """The new one, to be shown to whoever asked, this once."""
     log_index: int | None
 

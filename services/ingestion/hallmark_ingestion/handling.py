@@ -102,7 +102,8 @@ def news(known: External, after: Mapping[str, Any], at: datetime) -> tuple[Diffe
 
 
 def _difference(thing: str, each: Difference) -> str:
-    return f"{thing}: {each.aspect} became {json.dumps(each.after)}, before {json.dumps(each.before)}"
+    before = "nothing known" if each.before is None else json.dumps(each.before)
+    return f"{thing}: {each.aspect} became {json.dumps(each.after)}, before {before}"
 
 
 def in_words(meaning: Meaning) -> str:
