@@ -67,9 +67,7 @@ async def _effects(platform: Platform, reader: Reader, delivery: Delivery) -> Se
 async def _registered(platform: Platform, reader: Reader, delivery: Delivery, release: Release) -> Effect:
     """In the name of the source's account, as if it had sent a CloudEvent. Raises Problem."""
     source = await find_source(reader, delivery.source)
-    event = CloudEvent(
-        delivery.key, f"urn:hallmark:source:{source.source}", REGISTER, release.data, release.at
-    )
+    event = CloudEvent(delivery.key, f"urn:hallmark:source:{source.source}", REGISTER, release.data, release.at)
     (outcome,) = await carry_out(platform, [event], source.account)
     if isinstance(outcome, Problem):
         raise outcome
