@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import httpx
@@ -44,8 +45,13 @@ KINDS: Final[Mapping[str, Callable[[Asking], Outer]]] = {"mlflow": Mlflow, "hugg
 class Observer:
     """Any number may look at once: what is learned twice is written once, by its id and the stream's version."""
 
-    def __init__(self, platform: Platform, client: httpx.AsyncClient) -> None:
-        self._platform, self._client = platform, client
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        """Made at first use: reading the certificates takes a while."""
+        return httpx.AsyncClient()
 
     def asking(self, source: Source) -> Asking:
         """The source's HTTP API, in our name."""
