@@ -3,14 +3,14 @@
 import json
 from dataclasses import dataclass
 
-from hallmark_ingestion.external.connected import Source, find_source, source_stream
 from hallmark_ingestion.external.observing import Observer
 from hallmark_ingestion.external.polling import Poller
-from hallmark_ingestion.external.state import External, external_stream
+from hallmark_ingestion.external.state import External
 from registry_core.events import Event
 from registry_core.events.sources import Difference, ExternalDriftDetected, SourceConnected
 from registry_core.handlers import load
 from registry_core.service import Platform
+from registry_core.sources import Source, external_stream, find_source, source_stream
 from registry_core.store.model import ANY, Append
 from support import new
 

@@ -4,7 +4,6 @@ import asyncio
 from datetime import timedelta
 from typing import Final
 
-import httpx
 import structlog
 from obstore.exceptions import BaseError
 from registry_core import inbox
@@ -54,7 +53,7 @@ def build(platform: Platform) -> Service:
                 log.warning("old deliveries stay for now", reason=repr(error))
             await asyncio.sleep(SWEEP_SECONDS)
 
-    observer = Observer(platform, httpx.AsyncClient())
+    observer = Observer(platform)
     return Service(
         name="ingestion",
         routes=make_routes(SourceSecrets(lambda: platform.privacy_key())),  # noqa: PLW0108 - looked for at first use

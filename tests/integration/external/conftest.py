@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx
 import pytest
 from hallmark_ingestion.external.observing import Observer
 from hallmark_ingestion.external.polling import Poller
@@ -35,7 +34,6 @@ async def platform(quick: Settings, tmp_path: Path) -> AsyncIterator[Platform]:
 
 
 @pytest.fixture
-async def place(platform: Platform) -> AsyncIterator[Place]:
-    async with httpx.AsyncClient() as client:
-        observer = Observer(platform, client)
-        yield Place(platform, observer, Poller(platform, observer))
+def place(platform: Platform) -> Place:
+    observer = Observer(platform)
+    return Place(platform, observer, Poller(platform, observer))

@@ -12,12 +12,13 @@ from hallmark_ingestion import bootstrap as ingestion
 from hallmark_ingestion.external.connected import enqueue
 from hallmark_ingestion.external.mlflow_state import announced
 from hallmark_ingestion.external.observing import OBSERVE
-from hallmark_ingestion.external.state import External, external_stream
+from hallmark_ingestion.external.state import External
 from hallmark_ledger import bootstrap as ledger
 from registry_core.events.sources import ExternalVersionImported, ExternalVersionRefused
 from registry_core.handlers import load
 from registry_core.service import Platform
 from registry_core.settings import Settings
+from registry_core.sources import external_stream
 from registry_core.values import content_digest
 from registry_core.version import Version
 from support import running, token_of, until

@@ -13,7 +13,6 @@ from hallmark_ingestion.external.state import (
     bounded,
     differences,
     drift,
-    external_stream,
     fact,
     learned,
     observations,
@@ -30,6 +29,7 @@ from registry_core.events.sources import (
     ExternalVersionImported,
 )
 from registry_core.handlers import fold
+from registry_core.sources import external_stream
 from registry_core.store.memory import MemoryEventStore
 from registry_core.store.model import MAX_BODY
 from support import record

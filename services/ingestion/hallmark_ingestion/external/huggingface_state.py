@@ -4,7 +4,7 @@ Source: `/api/models/<id>` and `/api/models/<id>/revision/<revision>?blobs=true`
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, StringConstraints
@@ -91,7 +91,3 @@ def announced(action: str, scope: str) -> list[str]:
             return [HEAD, "tags", "licence", "private", "gated", "disabled"]
         case _:
             return []
-
-
-def facts_of(state: State) -> Mapping[str, JsonValue]:
-    return state.get(REPOSITORY, {})

@@ -12,17 +12,18 @@ from registry_core.events.sources import ExternalVersionImported, ExternalVersio
 from registry_core.handlers import Effect, Reader, load
 from registry_core.problems import Problem
 from registry_core.service import Platform
+from registry_core.sources import Source, external_stream, find_source
 from registry_core.store.model import ANY, Append
 from registry_core.values import sha256_digest
 
 from hallmark_ingestion.external.asking import Asking, SourceAwayError
-from hallmark_ingestion.external.connected import Source, check_allowed, find_source
+from hallmark_ingestion.external.connected import check_allowed
 from hallmark_ingestion.external.huggingface_import import HuggingFaceImport, Wanted
 from hallmark_ingestion.external.imports import Import, Imports
 from hallmark_ingestion.external.mlflow_import import MlflowImport
 from hallmark_ingestion.external.observing import Observer
 from hallmark_ingestion.external.registering import Fetched, refused, register_fetched
-from hallmark_ingestion.external.state import External, external_stream
+from hallmark_ingestion.external.state import External
 
 log = structlog.get_logger()
 
@@ -71,11 +72,11 @@ class Importer:
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         return self._observer.asking_of("huggingface", endpoint, headers, "HALLMARK_HUGGINGFACE_TOKEN")
 
-    async def _follow(self, source: Source, repository: str, fetched: Fetched, digest: str) -> None:
+    async def _follow(self, source: Source, name: str, fetched: Fetched, digest: str) -> None:
         """From here on what changes in the repository is found; that it is away now does not undo the import."""
         with suppress(SourceAwayError):
-            await self._observer.observe(source, repository)
-        await self._tell_imported(source, repository, fetched.source.rpartition("@")[2], fetched, digest)
+            await self._observer.observe(source, name)
+        await self._tell_imported(source, name, fetched.source.rpartition("@")[2], fetched, digest)
 
     async def _found(self, source_name: str, name: str, version: str, reader: Reader) -> None:
         """A version that a connected source announced, or that was found there."""

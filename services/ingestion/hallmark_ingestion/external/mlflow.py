@@ -116,7 +116,10 @@ class Mlflow:
         token = ""
         for _ in range(MOST_PAGES):
             more = {"page_token": token} if token else {}
-            page = await self._ask.read(model, path, {"max_results": PAGE, **query, **more})
+            try:
+                page = await self._ask.read(model, path, {"max_results": PAGE, **query, **more})
+            except SourceRefusalError as error:
+                raise self._ask.away(f"does not know {path}: {str(error)[:200]}") from None
             yield page
             if not page.next_page_token:
                 return

@@ -6,13 +6,13 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 from registry_core.objects import ObjectStorage
-from registry_core.problems import invalid
+from registry_core.problems import Problem, invalid
+from registry_core.sources import Source
 from registry_core.values import File, Metadata
 
 from hallmark_ingestion.commands import faults, in_words
 from hallmark_ingestion.domain import MOST_FILES
 from hallmark_ingestion.external.asking import Asking, SourceRefusalError, same_origin
-from hallmark_ingestion.external.connected import Source
 from hallmark_ingestion.external.mlflow import API, Mlflow
 from hallmark_ingestion.external.mlflow_state import ModelVersion, Tag
 from hallmark_ingestion.external.registering import Fetched, check_count, file_named
@@ -75,7 +75,10 @@ class MlflowImport:
     async def _folder(self, name: str, number: str) -> str:
         """The path of its files below the server's artifacts. Raises Problem 422 where it does not serve them."""
         path = f"{API}/model-versions/get-download-uri"
-        uri = (await self._ask.read(_Where, path, {"name": name, "version": number})).artifact_uri
+        try:
+            uri = (await self._ask.read(_Where, path, {"name": name, "version": number})).artifact_uri
+        except SourceRefusalError as error:
+            raise _not_given(f"{name}, version {number}", error) from None
         parts = urlsplit(uri)
         if parts.scheme != "mlflow-artifacts" or (parts.netloc and not self._own(parts.netloc)):
             raise invalid(
@@ -112,12 +115,18 @@ class MlflowImport:
                     yield name
 
     async def _entries(self, path: str) -> tuple[_Entry, ...]:
-        return (await self._ask.read(_Listing, ARTIFACTS, {"path": path})).files
+        try:
+            return (await self._ask.read(_Listing, ARTIFACTS, {"path": path})).files
+        except SourceRefusalError as error:
+            raise _not_given(path, error) from None
 
     async def _content(self, root: str, name: str) -> AsyncIterator[bytes]:
-        async with self._ask.opened(f"{ARTIFACTS}/{quote(f'{root}/{name}')}") as response:
-            async for chunk in self._ask.chunks(response):
-                yield chunk
+        try:
+            async with self._ask.opened(f"{ARTIFACTS}/{quote(f'{root}/{name}')}") as response:
+                async for chunk in self._ask.chunks(response):
+                    yield chunk
+        except SourceRefusalError as error:
+            raise _not_given(name, error) from None
 
     async def _run_tags(self, version: ModelVersion) -> dict[str, str]:
         if not version.run_id:
@@ -127,6 +136,13 @@ class MlflowImport:
         except SourceRefusalError:  # runs can be deleted; the version stays
             return {}
         return {tag.key: tag.value for tag in run.data.tags}
+
+
+def _not_given(path: str, error: SourceRefusalError) -> Problem:
+    return invalid(
+        f"the tracking server does not give {path[:300]!r}: {str(error)[:300]}",
+        "look whether its files are still there, and register a new version in MLflow if not",
+    )
 
 
 def _ref(name: str, version: ModelVersion, tags: dict[str, str]) -> str:
@@ -140,8 +156,8 @@ def _metadata(tags: dict[str, str], run: dict[str, str]) -> Metadata:
     try:
         return Metadata.model_validate({name: value for name, value in {**known, **said}.items() if value})
     except ValidationError as error:
-        named = in_words(faults(error, "")).replace("/", "tag hallmark.")
-        raise invalid(named, "correct the tag in MLflow: its change is seen, and the version fetched again") from None
+        found = in_words(faults(error, "")).replace("/", "tag hallmark.")
+        raise invalid(found, "correct the tag in MLflow: its change is seen, and the version fetched again") from None
 
 
 def _source(source: Source, version: ModelVersion) -> str:

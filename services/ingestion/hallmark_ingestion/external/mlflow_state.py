@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, JsonValue
+from pydantic import BaseModel, BeforeValidator, JsonValue, model_validator
 from registry_core.events import Event
 
 from hallmark_ingestion.external.state import State, bounded, fact, part, things_of
@@ -49,14 +49,25 @@ class ModelVersion(BaseModel):
     tags: tuple[Tag, ...] = ()
 
 
-class ModelPage(BaseModel):
+class _Page(BaseModel):
+    """MLflow leaves out what is empty; an answer of other fields altogether is none of a list."""
+
+    next_page_token: _Text = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_one(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data and not data.keys() & cls.model_fields.keys():
+            raise ValueError(f"none of the fields {', '.join(cls.model_fields)} is there")
+        return data
+
+
+class ModelPage(_Page):
     registered_models: tuple[RegisteredModel, ...] = ()
-    next_page_token: _Text = ""
 
 
-class VersionPage(BaseModel):
+class VersionPage(_Page):
     model_versions: tuple[ModelVersion, ...] = ()
-    next_page_token: _Text = ""
 
 
 def state_of(model: RegisteredModel, versions: Iterable[ModelVersion]) -> State:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any, Final
 
 import httpx
@@ -12,12 +13,13 @@ from registry_core.events.base import NAMESPACE
 from registry_core.handlers import Effect, Reader, load
 from registry_core.problems import conflict
 from registry_core.service import Platform
+from registry_core.sources import Source, external_stream, find_source
 from registry_core.store.model import Append, Appended, Conflict
 from registry_core.telemetry import APPENDED
 from registry_core.values import sha256_digest
 
 from hallmark_ingestion.external.asking import Asking, authorization
-from hallmark_ingestion.external.connected import Source, enqueue, find_source
+from hallmark_ingestion.external.connected import enqueue
 from hallmark_ingestion.external.huggingface import HuggingFace
 from hallmark_ingestion.external.looking import Look, Outer
 from hallmark_ingestion.external.mlflow import Mlflow
@@ -25,7 +27,6 @@ from hallmark_ingestion.external.state import (
     Announcement,
     External,
     State,
-    external_stream,
     learned,
     renamed,
 )
@@ -44,8 +45,13 @@ KINDS: Final[Mapping[str, Callable[[Asking], Outer]]] = {"mlflow": Mlflow, "hugg
 class Observer:
     """Any number may look at once: what is learned twice is written once, by its id and the stream's version."""
 
-    def __init__(self, platform: Platform, client: httpx.AsyncClient) -> None:
-        self._platform, self._client = platform, client
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    @cached_property
+    def _client(self) -> httpx.AsyncClient:
+        """Made at first use: reading the certificates takes a while."""
+        return httpx.AsyncClient()
 
     def asking(self, source: Source) -> Asking:
         """The source's HTTP API, in our name."""
@@ -84,18 +90,21 @@ class Observer:
         self, source: Source, name: str, known: External, look: Look, told: Announcement | None
     ) -> list[Event] | None:
         """None where somebody else was faster."""
-        if look.renamed_to and not told:
+        if look.renamed_to and not told and not await self._is_known(source, look.renamed_to):
             return await self._record_renaming(source, name, known, look)
         events = learned(source.source, name, known, {} if look.renamed_to else look.state, told)
         await self.start_imports(source, name, events, look.state)
         return events if await self.append(self.append_of(source, name, known, events)) else None
 
+    async def _is_known(self, source: Source, name: str) -> bool:
+        """What was seen beside another object is not that object under a new name."""
+        return (await load(self._platform.reader, External(), external_stream(source.source, name))).seen
+
     async def _record_renaming(self, source: Source, name: str, known: External, look: Look) -> list[Event] | None:
         """On the stream of the new name first: a kill after that leaves the old one to be found gone again."""
         new = look.renamed_to or ""
         gone, begun = renamed(source.source, name, new, known, look.state)
-        there = await load(self._platform.reader, External(), external_stream(source.source, new))
-        if there.version < 0 and not await self.append(self.append_of(source, new, there, begun)):
+        if not await self.append(self.append_of(source, new, External(), begun)):
             return None
         return [*gone, *begun] if await self.append(self.append_of(source, name, known, gone)) else None
 

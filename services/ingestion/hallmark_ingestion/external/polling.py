@@ -9,13 +9,13 @@ import structlog
 from registry_core.events.sources import ExternalDriftDetected
 from registry_core.handlers import fold
 from registry_core.service import Platform
+from registry_core.sources import Source, all_sources, external_stream
 from registry_core.store.connections import TRANSIENT
 from registry_core.store.postgres import read_streams
 from registry_core.telemetry import POLLS
 
-from hallmark_ingestion.external.connected import Source, all_sources
 from hallmark_ingestion.external.observing import KINDS, Observer
-from hallmark_ingestion.external.state import External, State, external_stream, learned
+from hallmark_ingestion.external.state import External, State, learned
 
 log = structlog.get_logger()
 

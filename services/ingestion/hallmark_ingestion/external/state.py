@@ -37,11 +37,6 @@ MOST_OF_AN_EVENT: Final = 192 * 1024
 _VERSION: Final = re.compile(r"(version \S+)(?: (.+))?", re.DOTALL)
 
 
-def external_stream(source: str, name: str) -> str:
-    """The stream of one object of a source."""
-    return f"external:{source}:{name}"
-
-
 def fact(value: Any, longest: int = LONGEST_TEXT) -> JsonValue:
     """A value that an event can hold, the same for the same value: long or unstorable texts by their digest."""
     if not isinstance(value, str) or (len(value) <= longest and storable(value)):

@@ -10,9 +10,10 @@ from registry_core.events import derived_id
 from registry_core.http import Caller
 from registry_core.problems import Problem, invalid, not_found
 from registry_core.service import Platform
+from registry_core.sources import find_source
 from registry_core.values import Ref, Value
 
-from hallmark_ingestion.external.connected import enqueue, find_source
+from hallmark_ingestion.external.connected import enqueue
 from hallmark_ingestion.external.huggingface_import import Wanted
 from hallmark_ingestion.external.huggingface_state import parse_url
 from hallmark_ingestion.external.imports import Imports
