@@ -20,7 +20,7 @@ from bench.place import Place
 from bench.registrations import registrations
 from bench.workload import Sample, Sides, ratio_at_least, workload
 
-RECORDS = 6_000
+RECORDS = 10_000
 TOPIC = "mlops.events"
 
 
