@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -20,14 +20,16 @@ from bench.place import Database, Place, pool_of
 
 
 @asynccontextmanager
-async def ingestion(place: Place, processes: int) -> AsyncIterator[tuple[list[int], str]]:
-    """So many processes of ingestion. Their ports, and a pipeline's token."""
+async def ingestion(
+    place: Place, processes: int, settings: Mapping[str, str] = {}
+) -> AsyncIterator[tuple[list[int], str]]:
+    """So many processes of ingestion, with further settings by name. Their ports, and a pipeline's token."""
     async with place.database() as database, AsyncExitStack() as stack:
         token = await _pipeline(database)
         ports = list[int]()
         for name in ("ledger", *["ingestion"] * processes):
             port = free.choose()
-            env = _environment(place, database, name, port)
+            env = _environment(place, database, name, port) | {f"HALLMARK_{k.upper()}": v for k, v in settings.items()}
             program = (str(Path(sys.executable).with_name("hallmark")), "serve", name)
             await stack.enter_async_context(server(*program, health="/health/ready", port=port, env=env))
             ports.append(port)

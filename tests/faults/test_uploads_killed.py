@@ -24,7 +24,8 @@ from registry_core.settings import Settings
 from support import token_of, until
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(300)]
-SIZE = 12_000_000
+SIZE = 24_000_000
+"""Three parts of a file in S3: of the one that is on its way a kill leaves nothing."""
 CHUNK = 100_000
 KILLED_AT = (0.0, 0.3, 0.7, 1.0)
 """Shares of the file that were sent when the server was killed."""

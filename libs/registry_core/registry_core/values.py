@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -234,9 +234,11 @@ class Metadata(Value):
     rollback_to: Ref | None = None
     retire_on: datetime | None = None
 
-    @cached_property
+    @property
     def dependencies(self) -> tuple[Ref, ...]:
         """Everything that it was made of or runs with, each once."""
+        if not self.depends_on and not self.datasets:
+            return ()
         return tuple(dict.fromkeys((*self.depends_on, *(use.ref for use in self.datasets))))
 
 

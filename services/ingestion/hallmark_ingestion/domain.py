@@ -58,7 +58,8 @@ class RegisterVersion(Value):
 
     @cached_property
     def content(self) -> tuple[File, ...]:
-        return self.files or (File(name="artifact", digest=self.digest or ""),)
+        only = File.model_construct(name="artifact", digest=self.digest or "")  # validated as the command's own
+        return self.files or (only,)
 
 
 J = TypeVar("J", bound=Event)

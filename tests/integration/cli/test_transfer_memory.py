@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +14,24 @@ import pytest
 from registry_core.local.postgres import LocalPostgres
 
 from bench.ingesting import ingestion
+from bench.object_server import as_texts, bucket, s3_server
 from bench.place import Place, run_program
 
 MEGABYTES = int(os.environ.get("HALLMARK_TEST_MEGABYTES", "512"))
-"""5000 for what the project promises of 5 GB; takes 11 GB of disk."""
+"""5000 for what the project promises of 5 GB; takes 11 GB of disk, on S3 up to 21."""
 MOST = 200
 
 
-@pytest.fixture
-async def ingesting(postgres_server: LocalPostgres, tmp_path: Path) -> AsyncIterator[tuple[int, str]]:
-    async with ingestion(Place(postgres_server, tmp_path), 1) as ((port,), token):
+@pytest.fixture(params=["folder", "s3"])
+async def ingesting(
+    request: pytest.FixtureRequest, postgres_server: LocalPostgres, tmp_path: Path
+) -> AsyncIterator[tuple[int, str]]:
+    async with AsyncExitStack() as stack:
+        settings = dict[str, str]()
+        if request.param == "s3":
+            endpoint = await stack.enter_async_context(s3_server(tmp_path / "server", volumes=3 * MEGABYTES // 128 + 4))
+            settings = as_texts(bucket(endpoint, "memory"))
+        (port,), token = await stack.enter_async_context(ingestion(Place(postgres_server, tmp_path), 1, settings))
         yield port, token
 
 
