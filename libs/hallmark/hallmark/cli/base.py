@@ -98,13 +98,13 @@ def wants_json() -> bool:
     return _json.get()
 
 
-def client() -> "Client":
+def client(url: str | None = None, token: str | None = None) -> "Client":
     """The SDK's client; the first failure to reach the server is told on standard error."""
     from hallmark.client import Client  # noqa: PLC0415 - httpx takes a quarter of a second
     from hallmark.session import Retry  # noqa: PLC0415 - as above
 
     wanted = _connection.get()
-    return Client(wanted.url, retry=Retry(wanted.retry_seconds, _tell_waiting))
+    return Client(url or wanted.url, token, retry=Retry(wanted.retry_seconds, _tell_waiting))
 
 
 def async_client() -> "AsyncClient":
