@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 REFUSED, USAGE, UNREACHABLE, MISSED, LATE = 1, 2, 3, 4, 5
 """Exit codes; docs/cli.md has the table."""
-_INTERRUPTED: Final = 130
+INTERRUPTED: Final = 130
 RETRY_SECONDS: Final = 15.0
 _EXTENSIONS: Final = "hallmark.commands"
 
@@ -159,7 +159,7 @@ def _errors_as_exits(*, json: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
         known = _usage(error) if json else None
         known = known or _known(error)
