@@ -63,5 +63,14 @@ def save(found: Credentials) -> Path:
     return path
 
 
+def forget() -> bool:
+    """Remove what `save` kept; False where there was nothing."""
+    try:
+        credentials_file().unlink()
+    except FileNotFoundError:
+        return False
+    return True
+
+
 def _plain(url: str) -> str:
     return url.strip().rstrip("/")

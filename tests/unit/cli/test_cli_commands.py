@@ -152,6 +152,25 @@ def test_login_keeps_the_token_for_its_owner_only(
     assert server.requests[-1].headers["authorization"] == "Bearer hmk_alice_1_2"
 
 
+def test_login_says_as_whom_until_when_and_where_it_is_kept(server: FakeServer, hallmark: Hallmark, home: Path):
+    server.will(httpx.Response(200, json={**WHO, "expires_at": "2027-03-01T00:00:00+00:00"}))
+    result = hallmark("login", "--token-stdin", input="hmk_alice_1_2\n")
+    assert result.exit_code == 0, result.stderr
+    kept = str(home / "config" / "hallmark" / "credentials.json")
+    for said in ("alice", "viewer", "2027-03-01", kept):
+        assert said in result.stdout
+    assert hallmark("login", "--token", "a", "--token-stdin", input="b\n").exit_code == 2
+
+
+def test_logout_forgets_what_was_kept_and_sends_nothing(server: FakeServer, hallmark: Hallmark, home: Path):
+    server.will(httpx.Response(200, json=WHO))
+    hallmark("login", "--token-stdin", input="hmk_alice_1_2\n")
+    sent = len(server.requests)
+    assert [json.loads(hallmark("logout", "--json").stdout)["forgotten"] for _ in range(2)] == [True, False]
+    assert not (home / "config" / "hallmark" / "credentials.json").exists()
+    assert len(server.requests) == sent
+
+
 def test_a_kept_token_is_never_sent_to_another_server(
     server: FakeServer, hallmark: Hallmark, monkeypatch: pytest.MonkeyPatch
 ):

@@ -1,6 +1,6 @@
 """The `hallmark` command line. What a command needs beyond typer it imports when it runs, so that help is quick.
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 no answer from the server.
+docs/cli.md has the exit codes.
 """
 
 from typing import Annotated
@@ -33,6 +33,9 @@ from hallmark.cli import (
     views,
 )
 from hallmark.cli.base import RETRY_SECONDS, Connection, RootGroup, connect_to
+from hallmark.cli.completion import use_own_script
+
+use_own_script()
 
 app = typer.Typer(
     name="hallmark",

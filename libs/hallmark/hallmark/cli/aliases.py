@@ -4,11 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from hallmark.cli import base, output
+from hallmark.cli import base, completion, output
 from hallmark.cli.base import AsOf, Json, KnownAt, Ref, client
 
-Asset = Annotated[str, typer.Argument(metavar="ASSET", parser=base.checked_asset, help="kind:name")]
-Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="E.g. champion.")]
+Asset = Annotated[
+    str,
+    typer.Argument(metavar="ASSET", parser=base.checked_asset, autocompletion=completion.assets, help="kind:name"),
+]
+Alias = Annotated[str, typer.Argument(metavar="ALIAS", autocompletion=completion.aliases, help="E.g. champion.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept with the move.")]
 IfMatch = Annotated[int | None, typer.Option("--if-match", help="Only if the asset's aliases are at this version.")]
 
@@ -49,7 +52,10 @@ def remove(
 
 def list_aliases(
     asset: Asset,
-    alias: Annotated[str | None, typer.Argument(metavar="[ALIAS]", help="One alias, with every move of it.")] = None,
+    alias: Annotated[
+        str | None,
+        typer.Argument(metavar="[ALIAS]", autocompletion=completion.aliases, help="One alias, with every move of it."),
+    ] = None,
     *,
     as_of: AsOf = None,
     known_at: KnownAt = None,

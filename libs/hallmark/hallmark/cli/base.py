@@ -11,6 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from hallmark.cli import completion
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 REFUSED, USAGE, UNREACHABLE, MISSED, LATE = 1, 2, 3, 4, 5
 """Exit codes; docs/cli.md has the table."""
-_INTERRUPTED: Final = 130
+INTERRUPTED: Final = 130
 RETRY_SECONDS: Final = 15.0
 _EXTENSIONS: Final = "hallmark.commands"
 
@@ -84,13 +86,22 @@ def checked_asset(text: str) -> str:
 
 
 Ref = Annotated[
-    str, typer.Argument(metavar="REF", parser=checked_ref, help="kind:name@version, e.g. model:credit-risk@1.0.0")
-]
+    str,
+    typer.Argument(
+        metavar="REF", parser=checked_ref, autocompletion=completion.refs,
+        help="kind:name@version, e.g. model:credit-risk@1.0.0",
+    ),
+]  # fmt: skip
 
 
 RefOrAlias = Annotated[
     str,
-    typer.Argument(metavar="REF", parser=checked_ref_or_alias, help="kind:name@version, or kind:name@alias"),
+    typer.Argument(
+        metavar="REF",
+        parser=checked_ref_or_alias,
+        autocompletion=completion.refs,
+        help="kind:name@version, or kind:name@alias",
+    ),
 ]
 
 
@@ -98,13 +109,13 @@ def wants_json() -> bool:
     return _json.get()
 
 
-def client() -> "Client":
+def client(url: str | None = None, token: str | None = None) -> "Client":
     """The SDK's client; the first failure to reach the server is told on standard error."""
     from hallmark.client import Client  # noqa: PLC0415 - httpx takes a quarter of a second
     from hallmark.session import Retry  # noqa: PLC0415 - as above
 
     wanted = _connection.get()
-    return Client(wanted.url, retry=Retry(wanted.retry_seconds, _tell_waiting))
+    return Client(url or wanted.url, token, retry=Retry(wanted.retry_seconds, _tell_waiting))
 
 
 def async_client() -> "AsyncClient":
@@ -143,18 +154,29 @@ def _say(problem: dict[str, Any]) -> None:
 
 
 @contextmanager
-def _errors_as_exits() -> Iterator[None]:
+def _errors_as_exits(*, json: bool) -> Iterator[None]:
+    """`json` says whether it is wanted where the command line is too wrong to be read."""
     try:
         yield
     except KeyboardInterrupt:
-        raise typer.Exit(_INTERRUPTED) from None
+        raise typer.Exit(INTERRUPTED) from None
     except Exception as error:
-        known = _known(error)
+        known = _usage(error) if json else None
+        known = known or _known(error)
         if known is None:
             raise
         problem, code = known
         _say(problem)
         raise typer.Exit(code) from error
+
+
+def _usage(error: Any) -> tuple[dict[str, Any], int] | None:
+    """A command line that is wrong: else typer tells a person so, with the usage."""
+    if all(kind.__name__ != "UsageError" for kind in type(error).__mro__):
+        return None
+    _json.set(True)
+    where = error.ctx.command_path if error.ctx else "hallmark"
+    return {"title": "Wrong usage", "detail": error.format_message(), "fix": f"see `{where} --help`"}, USAGE
 
 
 def _known(error: Exception) -> tuple[dict[str, Any], int] | None:
@@ -202,7 +224,8 @@ class RootGroup(TyperGroup):
     """The outermost command: turns errors into exit codes and knows the commands that other packages bring."""
 
     def invoke(self, ctx: Any) -> Any:
-        with _errors_as_exits():
+        words = [*ctx._protected_args, *ctx.args]
+        with _errors_as_exits(json="--json" in words):
             return super().invoke(ctx)
 
     def list_commands(self, ctx: Any) -> list[str]:

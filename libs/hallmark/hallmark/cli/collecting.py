@@ -1,6 +1,5 @@
 """`hallmark artifacts collect`: what nothing refers to, out of the artifact store. Needs the server's packages."""
 
-import asyncio
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -42,6 +41,8 @@ def collect(
 
     The log is read as HALLMARK_POSTGRES_OWNER_DSN names it, else that of `hallmark up`; the store is the settings'.
     """
+    import asyncio  # noqa: PLC0415 - only when needed
+
     done = asyncio.run(_collect(data, timedelta(days=older_than), act=delete))
     output.show(asdict(done), lambda: _tell(done, delete))
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from hallmark.cli import base, output
+from hallmark.cli import base, completion, output
 from hallmark.cli.base import Json
 
 Letter = Annotated[int, typer.Argument(metavar="ID", help="The dead letter's number.")]
@@ -19,7 +19,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def list_letters(
-    state: Annotated[str | None, typer.Option(help="open, replaying or replayed; by default all.")] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            autocompletion=completion.one_of("open", "replaying", "replayed"),
+            help="open, replaying or replayed; by default all.",
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
     json: Json = False,
 ) -> None:

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from hallmark.cli import base, output
 from hallmark.cli.base import Json
-from hallmark.wire import Document
+
+if TYPE_CHECKING:
+    from hallmark.wire import Document
 
 _POLL: Final = 0.3
 _PATIENCE: Final = 20.0
@@ -74,12 +76,12 @@ def drop(
     output.show(dropped, lambda: output.say(f"{table} is gone"))
 
 
-def _table(tables: list[Document], table: str) -> Document:
+def _table(tables: list["Document"], table: str) -> "Document":
     found = next((row for row in tables if row["table"] == table), None)
     return found or base.fail(f"{table} was dropped meanwhile", "`hallmark projections list` names those there are")
 
 
-def _followed(look: Callable[[], Document], until: tuple[str, ...]) -> Document:
+def _followed(look: Callable[[], "Document"], until: tuple[str, ...]) -> "Document":
     """Look until the table is in one of these states. Ends the command when it cannot be built or nobody builds it."""
     with output.steps() as progress:
         for row in _every(_POLL, look):
@@ -92,7 +94,7 @@ def _followed(look: Callable[[], Document], until: tuple[str, ...]) -> Document:
     raise AssertionError("looking never ends")
 
 
-def _every(seconds: float, look: Callable[[], Document]) -> Iterator[Document]:
+def _every(seconds: float, look: Callable[[], "Document"]) -> Iterator["Document"]:
     """What is seen each time. Ends the command when nothing has changed for long."""
     seen: Any = None
     since = time.monotonic()
@@ -109,7 +111,7 @@ def _every(seconds: float, look: Callable[[], Document]) -> Iterator[Document]:
         time.sleep(seconds)
 
 
-def _tell(row: Document) -> None:
+def _tell(row: "Document") -> None:
     match row["state"]:
         case "live":
             output.say(f"views.{row['name']} shows {row['table']}")

@@ -8,14 +8,18 @@ from typing import Annotated, Any
 
 import typer
 
-from hallmark.cli import base, output
+from hallmark.cli import base, completion, output
 from hallmark.cli.base import Json
 
-Promotion = Annotated[str, typer.Argument(metavar="PROMOTION", help="The promotion's id.")]
+Promotion = Annotated[
+    str, typer.Argument(metavar="PROMOTION", autocompletion=completion.promotions, help="The promotion's id.")
+]
 Role = Annotated[str, typer.Option(help="The role you review in, e.g. security.")]
 Key = Annotated[Path | None, typer.Option("--key", help="Your review key; by default the one `key generate` made.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Sign without being asked.")]
-Purpose = Annotated[str, typer.Option(help="review or provenance.")]
+Purpose = Annotated[
+    str, typer.Option(autocompletion=completion.one_of("review", "provenance"), help="review or provenance.")
+]
 
 
 def add_to(app: typer.Typer) -> None:

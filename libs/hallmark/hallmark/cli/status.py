@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from hallmark.cli import base, output
+from hallmark.cli import base, completion, output
 from hallmark.cli.base import AsOf, Json, KnownAt, Timeout
 from hallmark.cli.promotions import show_promotion
 
@@ -30,6 +30,7 @@ def status(
         typer.Argument(
             metavar="REF|ASSET|PROMOTION",
             parser=_checked,
+            autocompletion=completion.anything,
             help="A version (or kind:name@alias), kind:name for all, or a promotion.",
         ),
     ],
@@ -40,10 +41,15 @@ def status(
         bool, typer.Option("--watch", help="Stay, and show every change; JSON has a line for each.")
     ] = False,
     until: Annotated[
-        str | None, typer.Option(help="Watch until it is this, e.g. approved. Exit code 4: it cannot be any more.")
+        str | None,
+        typer.Option(
+            help="Watch until it is this, e.g. approved. Exit code 4: it cannot be any more.",
+            autocompletion=completion.one_of(*dict.fromkeys(completion.STATES + completion.STATUSES)),
+        ),
     ] = None,
     timeout: Timeout = None,
     at_least: Annotated[int | None, typer.Option(help="With --watch: begin with this log index or later.")] = None,
+    markdown: Annotated[bool, typer.Option("--markdown", help="For the summary of a pipeline's run.")] = False,
     json: Json = False,
 ) -> None:
     """Show where a version, an asset or a promotion stands, or where it stood.
@@ -53,6 +59,8 @@ def status(
     stay = watch or until is not None
     if (as_of or known_at) and (stay or ":" not in what):
         base.fail("a past state is shown of a version or an asset, once", "leave out --watch", base.USAGE)
+    if markdown and (stay or json):
+        base.fail("Markdown is printed once, by itself", "leave out --watch, --until and --json", base.USAGE)
     if not stay and (timeout is not None or at_least is not None):
         base.fail("there is nothing to wait for", "add --watch or --until", base.USAGE)
     if stay:
@@ -62,7 +70,13 @@ def status(
         return
     with base.client() as hallmark:
         found = _look(hallmark, what, as_of, known_at)
-    output.show(found, lambda: _shower(what)(found))
+    output.show(found, lambda: _as_markdown(found) if markdown else _shower(what)(found))
+
+
+def _as_markdown(found: dict[str, Any]) -> None:
+    from hallmark.cli.markdown import summary  # noqa: PLC0415 - only when needed
+
+    typer.echo(summary(found), nl=False)
 
 
 def _look(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from hallmark.cli import base, output
+from hallmark.cli import base, completion, output
 from hallmark.cli.base import Json, Ref
 
 File = typer.Argument(exists=True, help="A file, or a folder that stands for all files in it.")
@@ -113,7 +113,9 @@ def add_evidence(
     evidence_type: Annotated[
         str,
         typer.Argument(
-            metavar="TYPE", help="sbom, provenance, evaluation, scan_report, model_card, red_team or review."
+            metavar="TYPE",
+            autocompletion=completion.one_of(*completion.EVIDENCE),
+            help="sbom, provenance, evaluation, scan_report, model_card, red_team or review.",
         ),
     ],
     path: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The document, at most 16 MiB.")],

@@ -3,14 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from litestar import delete, get, post, put
+from litestar import Request, delete, get, post, put
 from pydantic import AwareDatetime, Field, StringConstraints
 from registry_core.events import Event
 from registry_core.events.governance import AccountCreated, RolesChanged, SigningKeyRegistered, TokenRevoked
 from registry_core.handlers import fold, load
 from registry_core.http import Caller
 from registry_core.http.moments import events_at, stated
-from registry_core.identity import ROLE, Account, account_stream, new_token
+from registry_core.identity import ROLE, Account, BearerToken, account_stream, new_token
 from registry_core.moments import Moment
 from registry_core.problems import conflict, forbidden, invalid, not_found
 from registry_core.proofs.keys import key_id, public_from_base64
@@ -21,6 +21,8 @@ from registry_core.values import Value
 from hallmark_ingestion.accounts import identify_accounts, named
 
 Role = Annotated[str, StringConstraints(pattern=ROLE)]
+
+AnyRequest = Request[Any, Any, Any]
 
 
 class NewAccount(Value):
@@ -47,11 +49,16 @@ class NewSigningKey(Value):
 
 
 @get("/v1/whoami", action="read")
-async def whoami(caller: Caller) -> dict[str, Any]:
-    """The calling account."""
+async def whoami(caller: Caller, request: AnyRequest) -> dict[str, Any]:
+    """The calling account, and until when its token opens anything; null: without end."""
     account = caller.account
     known = await named(caller.platform, account)
-    return {"account": account.account, "kind": account.kind, **known, "roles": sorted(account.roles)}
+    sent = BearerToken.parse(request.headers.get("authorization", "").removeprefix("Bearer "))
+    token = account.tokens.get(sent.token_id) if sent else None
+    return {
+        "account": account.account, "kind": account.kind, **known, "roles": sorted(account.roles),
+        "expires_at": token.expires_at if token else None,
+    }  # fmt: skip
 
 
 @post("/v1/accounts", action="identity")
