@@ -15,6 +15,7 @@ from registry_core.proofs.canonical import to_base64
 from registry_core.proofs.envelope import to_record
 from registry_core.proofs.merkle import ProofError
 from registry_core.service import Platform
+from registry_core.values import Value
 
 from hallmark_ledger import audit, log
 from hallmark_ledger.checkpoints import Checkpointer
@@ -33,8 +34,7 @@ class LogKeys:
     """Signed notes in which each key vouches for the next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rotation:
+class Rotation(Value):
     reason: str = ""
 
 

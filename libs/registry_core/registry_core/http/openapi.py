@@ -75,9 +75,14 @@ class _Completed(OpenAPI):
 
 
 def _definitions(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
-    wanted = [(model, "validation") for model in models]
-    _, schema = models_json_schema(wanted, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]  # a literal
-    return dict(schema.get("$defs", {}))
+    """By name; models that share one are there by the longer name that Litestar gives them, too."""
+    wanted: Any = [(model, "validation") for model in models]
+    references, schema = models_json_schema(wanted, ref_template="#/components/schemas/{model}")
+    found = dict(schema.get("$defs", {}))
+    for (model, _), reference in references.items():
+        longer = f"{model.__module__}.{model.__qualname__}".replace(".", "_")
+        found[longer] = found[reference["$ref"].rpartition("/")[2]]
+    return found
 
 
 def _with_problems(responses: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from litestar import Request, Response, get, post
 from litestar.background_tasks import BackgroundTask
 from litestar.params import Parameter
 from registry_core import inbox
+from registry_core.http.openapi import with_body
 from registry_core.inbox import Delivery, Outcome
 from registry_core.personal import ERASED
 from registry_core.problems import Problem, conflict, not_found
@@ -29,7 +30,13 @@ AnyRequest = Request[Any, Any, Any]
 def make_routes(secrets: SourceSecrets) -> list[Any]:
     """With the way in, which needs the secrets."""
 
-    @post("/v1/sources/{name:str}/deliveries", public=True, request_max_body_size=MOST_BYTES)
+    @post(
+        "/v1/sources/{name:str}/deliveries",
+        public=True,
+        security=[{}],
+        request_max_body_size=MOST_BYTES,
+        operation_class=with_body("application/json"),
+    )
     async def receive(name: str, request: AnyRequest, platform: Platform) -> Response[dict[str, Any]]:
         """A delivery. 202: it is kept and will be handled; 200: it was known, or there is nothing to do."""
         receiving = Receiving(platform, secrets)
