@@ -9,13 +9,14 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from registry_core.settings import Settings
 from support import served
 from support_breaking import breaking_proxy
 from support_pipeline import HALLMARK, REF, SERVICES, Pipeline, ended, pipeline, staffed
+from support_sdk import Kind, connect
 
 
 @pytest.fixture
@@ -138,3 +139,22 @@ async def _read_until(terminal: int, word: str) -> str:
         while word not in seen:
             seen += (await asyncio.to_thread(os.read, terminal, 4096)).decode()
     return seen
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+async def test_both_clients_are_told_of_changes(place: Pipeline, kind: Kind):
+    await place.registered()
+
+    def follow() -> tuple[str, str, str]:
+        with connect(kind, place.url, place.token, seconds=20) as hallmark:
+            standing = hallmark.watch(REF)
+            before = next(standing)
+            hallmark.amend_metadata(REF, {"purpose": "to be changed"})
+            after = next(standing)
+            standing.close()
+            rows = hallmark.changes("version_overview", {"ref": REF}, after=-1)
+            row = next(rows)
+            rows.close()
+            return before["metadata"]["purpose"], after["metadata"]["purpose"], row["ref"]
+
+    assert await asyncio.to_thread(follow) == ("answers", "to be changed", REF)

@@ -234,6 +234,14 @@ async def test_a_token_is_shown_once_and_only_its_hash_is_kept(api: Api) -> None
     assert token.rsplit("_", 1)[1].encode() not in bodies
 
 
+async def test_a_token_tells_until_when_it_is_good(api: Api) -> None:
+    await api.client.post("/v1/accounts", json={"account": "bob", "roles": ["viewer"]})
+    for end in (None, "2999-01-01T00:00:00Z"):
+        issued = await api.client.post("/v1/accounts/bob/tokens", json={"expires_at": end} if end else {})
+        headers = {"Authorization": f"Bearer {issued.json()['token']}"}
+        assert (await api.client.get("/v1/whoami", headers=headers)).json()["expires_at"] == end
+
+
 async def test_whose_provenance_counts_is_for_administrators_to_say(api: Api) -> None:
     await api.client.post("/v1/accounts", json={"account": "bob", "roles": ["viewer"]})
     token = (await api.client.post("/v1/accounts/bob/tokens", json={})).json()["token"]

@@ -27,11 +27,11 @@ LONGER: Final = {"review approve", "review reject", "review remediate", "downloa
 ARGUMENTS: Final = {
     "ref": REF, "what": REF, "asset": "model:credit-risk", "alias": "champion", "path": "file.json",
     "file": "file.json", "promotion": "p1", "account": "alice", "letter": "1", "who": "bob", "person": "bob",
-    "exception": "e1", "token_id": "t1", "evidence_type": "sbom", "name": "baseline", "table": "t",
+    "exception": "e1", "token_id": "t1", "evidence_type": "sbom", "kind": "mlflow", "name": "baseline", "table": "t",
 }  # fmt: skip
 OPTIONS: Final = {
     "--for": "scoring", "--reason": "why", "--cause": "why", "--role": "security", "--comment": "c", "--rule": "sbom",
-    "--expires": "30d", "--customer": "c1", "--at": "2026-01-01",
+    "--expires": "30d", "--customer": "c1", "--at": "2026-01-01", "--claim": "ref=main",
 }  # fmt: skip
 MORE: Final = {
     "register": ["--digest", "sha256:" + "0" * 64], "amend": ["--set", "owner=alice"], "alias protect": ["--none"],
@@ -41,13 +41,17 @@ MORE: Final = {
     "review remediate": ["--yes", "--comment", "c"],
     "key register": ["--public-key", "AAAA"], "key generate": ["new.pem", "--register"],
 }  # fmt: skip
-ANSWER: Final = {
+ANSWER: Final[dict[str, Any]] = {
     "ref": REF, "digest": "sha256:0", "account": "alice", "roles": [], "allowed": True, "promotion": "p1",
     "status": "approved", "file": "file.json", "table": "t", "name": "baseline", "rows": [],
     "projections": [{"table": "t", "name": "baseline"}], "token": "t",
     "token_id": "t1", "key_id": "k", "exception": "e1", "log_index": 1, "letters": [], "files": [],
-    "origin": "o", "vkey": "v", "keys": [], "handovers": [],
+    "origin": "o", "vkey": "v", "keys": [], "handovers": [], "ok": True, "sources": [],
 }  # fmt: skip
+
+
+LISTS: Final = {("GET", path) for path in ("/v1/dead-letters", "/v1/sources", "/v1/sources/baseline/deliveries")}
+"""Routes that answer with an array."""
 
 
 def commands(command: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -65,9 +69,9 @@ def line_of(name: str, command: Any) -> list[str]:
     words = name.split()
     for parameter in command.params:
         if parameter.param_type_name == "argument" and (parameter.required or parameter.name in ("name", "account")):
-            words.append(ARGUMENTS[parameter.name])
+            words.append(ARGUMENTS.get(parameter.name, "1"))
         elif parameter.required:
-            words += [parameter.opts[0], OPTIONS[parameter.opts[0]]]
+            words += [parameter.opts[0], OPTIONS.get(parameter.opts[0], "1")]
     return [*words, *MORE.get(name, []), "--json"]
 
 
@@ -108,8 +112,7 @@ def test_no_answer_is_one_line_of_json_and_exits_3(server: FakeServer, hallmark:
 
 @pytest.mark.parametrize(("name", "command"), [case for case in REMOTE if case.id not in LONGER])
 def test_success_is_one_document(server: FakeServer, hallmark: Hallmark, name: str, command: Any):
-    lists = name in ("dead-letters list", "audit log")
-    server.will(httpx.Response(200, json=[] if lists else ANSWER))
+    server.will(lambda request: httpx.Response(200, json=[] if (request.method, request.url.path) in LISTS else ANSWER))
     result = hallmark(*line_of(name, command))
     assert (result.exit_code, result.stderr) == (0, ""), result.exception
     json.loads(result.stdout)

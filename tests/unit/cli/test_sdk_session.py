@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 from hallmark import HallmarkError, UnreachableError
+from hallmark.wire import event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support_sdk import Connect
@@ -188,3 +189,18 @@ def test_an_incomplete_cloudevent_names_what_is_missing():
     with pytest.raises(HallmarkError, match="source, type"):
         encoded({"specversion": "1.0", "id": "1"})
     assert json.loads(encoded({"specversion": "1.0", "id": "1", "source": "ci", "type": "t", "data": {}}))["id"] == "1"
+
+
+@given(number=st.integers(0), row=st.dictionaries(st.text(), st.integers() | st.text(), min_size=1))
+def test_an_event_of_a_stream_is_its_id_and_its_row(number: int, row: dict[str, Any]):
+    lines = [": a comment", f"id: {number}", f"data: {json.dumps(row)}", ""]
+    assert event(lines) == (str(number), row)
+    assert event([": still here", ""]) == ("", None)
+
+
+@given(st.lists(st.text()))
+def test_a_stream_of_anything_else_is_an_error_and_no_crash(lines: list[str]):
+    try:
+        assert isinstance(event(lines)[0], str)
+    except HallmarkError as error:
+        assert error.title == "Unreadable answer"  # noqa: PT017 - either way is right

@@ -151,4 +151,6 @@ def _key(key: Ed25519PrivateKey | str | Path) -> Ed25519PrivateKey:
         fix = "make one with `hallmark key generate --register`"
         raise HallmarkError("No key", f"there is no key {key}", fix=fix) from error
     except (KeyFileError, OSError) as error:
-        raise HallmarkError("Unusable key", str(error)) from error
+        raise HallmarkError(
+            "Unusable key", str(error), fix="give --key, or make one with `hallmark key generate`"
+        ) from error

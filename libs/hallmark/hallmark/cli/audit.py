@@ -130,7 +130,7 @@ def verify(
     if path is None:
         live_audit.verify(keys or (), note, keep, vouching, whole=live)
     elif live:
-        base.fail("either a file or --live, not both", code=base.USAGE)
+        base.fail("a file and --live were given", "leave one of them out", base.USAGE)
     else:
         _verify_file(path, keys or (), note, keep, vouching)
 

@@ -75,7 +75,7 @@ def verify(
 ) -> None:
     """Exit code 0 or 1, with what was found."""
     if witnesses and not whole:
-        base.fail("--witness-key goes with a file or with --live", code=base.USAGE)
+        base.fail("--witness-key goes with a file or with --live", "add --live", base.USAGE)
     if held is None and not whole:
         base.fail("nothing to verify", "name a file, or --live, or a --checkpoint or --witness", base.USAGE)
     with base.client() as hallmark:

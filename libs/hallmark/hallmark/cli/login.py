@@ -41,7 +41,8 @@ def login(
 
 def _logged_in(account: dict[str, Any], url: str, path: str) -> None:
     output.say(f"Logged in at {url} as {account['account']}; kept in {path}")
-    output.facts({"roles": account["roles"], "token good until": account.get("expires_at") or "it is revoked"})
+    until = (account["expires_at"] or "it is revoked") if "expires_at" in account else None
+    output.facts({"roles": account["roles"], "token good until": until})
 
 
 def _ask_token(from_stdin: bool) -> str:

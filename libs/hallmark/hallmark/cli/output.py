@@ -134,6 +134,19 @@ def progress(label: str, total: int, *, events: bool = False) -> Iterator[Callab
 
 
 @contextmanager
+def waiting(label: str) -> Iterator[None]:
+    """A sign on standard error, where a person watches, that something goes on."""
+    if wants_json() or not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console  # noqa: PLC0415 - only for a person
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    with Console(stderr=True).status(Text(plain(label))):
+        yield
+
+
+@contextmanager
 def steps() -> Iterator[Callable[[str, int, int], None]]:
     """A bar on standard error where a person watches; yields what takes a label, what is done and what there is."""
     if wants_json() or not sys.stderr.isatty():

@@ -45,7 +45,7 @@ def erase(
 ) -> None:
     """Destroy what leads to a person: their key and name; their accounts are closed. It cannot be undone."""
     if not yes and typer.prompt("This cannot be undone. Type the name or id once more", err=True).strip() != who:
-        base.fail("that is not the same; nothing was erased")
+        base.fail("that is not the same; nothing was erased", "call it again, and type what you named")
     with base.client() as hallmark:
         written = hallmark.erase_customer(who, reason) if customer else hallmark.erase_person(who, reason)
     output.show(written, lambda: _erased(written))

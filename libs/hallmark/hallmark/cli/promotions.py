@@ -37,7 +37,8 @@ def promote(
         if not wait:
             output.show(written, lambda: _requested(written))
             return
-        found = hallmark.wait_promotion(written["promotion"], timeout=300.0 if timeout is None else timeout)
+        with output.waiting(f"the audit of {ref}"):
+            found = hallmark.wait_promotion(written["promotion"], timeout=300.0 if timeout is None else timeout)
     output.show(found, lambda: show_promotion(found))
     raise typer.Exit(base.REFUSED if found["status"] in ("refused", "rejected") else 0)
 

@@ -139,4 +139,4 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
     except asyncio.CancelledError:
         raise typer.Exit(_TERMINATED) from None
     except LookupError as error:
-        base.fail(str(error))
+        base.fail(str(error), "name services there are, or `all`")

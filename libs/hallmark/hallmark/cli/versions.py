@@ -123,7 +123,7 @@ def add_evidence(
     json: Json = False,
 ) -> None:
     """Attach a document to a version; the checks it feeds start by themselves."""
-    with base.client() as hallmark:
+    with base.client() as hallmark, output.waiting(f"sending {path.name}"):
         written = hallmark.attach_evidence(ref, evidence_type, path, media_type)
     output.show(written, lambda: output.say(f"Attached {evidence_type} {written['digest']} to {ref}"))
 
@@ -181,4 +181,8 @@ def _read(path: Path) -> dict[str, Any]:
         found = tomllib.loads(text) if path.suffix == ".toml" else json_format.loads(text)
     except ValueError as error:
         base.fail(f"{path} cannot be read: {error}", "correct it", base.USAGE)
-    return found if isinstance(found, dict) else base.fail(f"{path} is no object of fields", code=base.USAGE)
+    return (
+        found
+        if isinstance(found, dict)
+        else base.fail(f"{path} is no object of fields", "write one: fields by name", base.USAGE)
+    )

@@ -31,7 +31,11 @@ def view(
 
 def _pair(text: str) -> tuple[str, str]:
     column, separator, value = text.partition("=")
-    return (column, value) if separator else base.fail(f"{text!r} is not COLUMN=VALUE", code=base.USAGE)
+    return (
+        (column, value)
+        if separator
+        else base.fail(f"{text!r} is not COLUMN=VALUE", "write e.g. --where state=approved", base.USAGE)
+    )
 
 
 def _views(found: dict[str, Any]) -> None:

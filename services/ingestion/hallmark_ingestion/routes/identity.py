@@ -50,15 +50,13 @@ class NewSigningKey(Value):
 
 @get("/v1/whoami", action="read")
 async def whoami(caller: Caller, request: AnyRequest) -> dict[str, Any]:
-    """The calling account, and until when its token opens anything; null: without end."""
+    """The calling account; for a token of Hallmark's own also `expires_at`, null where it has no end."""
     account = caller.account
     known = await named(caller.platform, account)
     sent = BearerToken.parse(request.headers.get("authorization", "").removeprefix("Bearer "))
     token = account.tokens.get(sent.token_id) if sent else None
-    return {
-        "account": account.account, "kind": account.kind, **known, "roles": sorted(account.roles),
-        "expires_at": token.expires_at if token else None,
-    }  # fmt: skip
+    ends = {"expires_at": token.expires_at} if token else {}
+    return {"account": account.account, "kind": account.kind, **known, "roles": sorted(account.roles), **ends}
 
 
 @post("/v1/accounts", action="identity")
