@@ -63,5 +63,10 @@ def save(found: Credentials) -> Path:
     return path
 
 
+def forget() -> None:
+    """What `save` kept is no longer there."""
+    credentials_file().unlink(missing_ok=True)
+
+
 def _plain(url: str) -> str:
     return url.strip().rstrip("/")
