@@ -48,6 +48,8 @@ class Issuing:
     """Over what it sends back from signing in."""
     id_claims: dict[str, Any] = field(default_factory=dict)
     """Over the claims of its ID tokens."""
+    device_answers: list[str] = field(default_factory=list)
+    """What a device that asks for its token is told, before it gets it."""
     codes: dict[str, dict[str, str]] = field(default_factory=dict)
     """What each code was asked for with; a code is good once."""
     calls: list[str] = field(default_factory=list)
@@ -106,12 +108,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         form = dict(parse_qsl(self.rfile.read(int(self.headers["content-length"])).decode()))
-        status, found = self._token(form)
+        by_device = self.path == "/device" or "device_code" in form
+        status, found = self._device(form) if by_device else self._token(form)
         body = json.dumps(found).encode()
         self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def _device(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+        """Where a device asks for codes, and then, as often as it takes a person, for the token."""
+        issuer = self.issuer
+        if self.path == "/device":
+            codes = {"device_code": "d" * 40, "user_code": "WDJB-MJHT", "verification_uri": f"{issuer.url}/enter"}
+            return 200, {**codes, "expires_in": 600, "interval": 2}
+        if issuer.device_answers:
+            return 400, {"error": issuer.device_answers.pop(0)}
+        token = issuer.token(time.time(), aud=form["client_id"], sub=issuer.subject, **issuer.id_claims)
+        return 200, {"access_token": "opaque", "token_type": "Bearer", "id_token": token}
 
     def _token(self, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
         asked = self.issuer.codes.pop(form.get("code", ""), None)

@@ -14,7 +14,7 @@ from litestar.response import Redirect
 from registry_core.handlers import load
 from registry_core.http.caller import COOKIE, refuse_foreign_origin
 from registry_core.identity import Account, BearerToken, account_stream
-from registry_core.oidc.config import is_loopback
+from registry_core.oidc.addresses import is_loopback
 from registry_core.oidc.federation import Federation
 from registry_core.oidc.flow import sign_out_address
 from registry_core.oidc.issuer import IssuerAwayError

@@ -15,7 +15,7 @@ from registry_core.proofs.dsse import sign
 from registry_core.proofs.keys import public_base64
 from registry_core.service import Platform, Service, find_services
 from registry_core.settings import Settings
-from registry_core.store import Append
+from registry_core.store import Append, schema
 from registry_core.values import File, sha256_digest
 from support import http, new, running, token_of, until
 from support_oidc import AUDIENCE, Issuing, issuing, rsa_key
@@ -170,6 +170,9 @@ async def test_erasing_the_person_ends_the_login_and_the_way_to_it(world: World,
     await world.ask_root("POST", "privacy/persons/erase", erasure)
     assert (await world.send(world.of(DANA), "GET", "whoami")).status_code == 403
     assert await owner.fetchval("select count(*) from privacy.logins") == 0
+    await owner.execute("insert into privacy.logins values ('\\x00', 'l-from-a-backup', 'dana')")
+    await schema.install(world.platform.settings.postgres_owner_dsn.get_secret_value())
+    assert await owner.fetchval("select count(*) from privacy.logins") == 0, "a restore installs the schema"
     again = await world.send(world.root, "POST", "accounts/dana/logins", {"issuer": world.people.url, "subject": DANA})
     assert again.status_code == 409
 

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 
 import pytest
 from registry_core.oidc import issuer as issuer_module
-from registry_core.oidc.config import OidcConfig, OidcConfigError, may_be_called
+from registry_core.oidc.addresses import may_be_called
+from registry_core.oidc.config import OidcConfig, OidcConfigError
 from registry_core.oidc.verifier import Verifier
 from registry_core.problems import Problem
 from registry_core.settings import Settings

@@ -73,3 +73,15 @@ class Identities(Session):
     def close_session(self, account: str, session: str) -> Document:
         """Sign somebody out."""
         return self.ask(write("DELETE", f"/v1/accounts/{segment(account)}/sessions/{segment(session)}"))
+
+    def sign_in_at(self) -> Document:
+        """Where people sign in: `issuer`, `client_id`, `scopes`. Raises HallmarkError where there is no such place."""
+        return self.ask(read("/v1/sign-in"))
+
+    def open_session(self) -> Document:
+        """A session in place of the issuer's token that this client carries; its `token` is shown this once."""
+        return self.ask(write("POST", "/v1/sessions"))
+
+    def sign_out(self) -> Document:
+        """The session that this client carries is over."""
+        return self.ask(write("DELETE", "/v1/sessions/current"))

@@ -8,6 +8,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from registry_core.identity import ROLE
+from registry_core.oidc.addresses import may_be_called
 from registry_core.settings import Settings
 
 
@@ -85,25 +86,3 @@ def _mapping(text: str) -> dict[str, str]:
 def _check_issuer(issuer: str) -> None:
     if not may_be_called(issuer):
         raise OidcConfigError(f"the issuer {issuer!r} has to be an https address (http on loopback alone)")
-
-
-def is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or (host.startswith("127.") and host.replace(".", "").isdecimal())
-
-
-def may_be_called(url: str, on_behalf_of: str = "") -> bool:
-    """Whether the address is https; plain http is for issuers on loopback, and what they name there.
-
-    So no issuer leads us to a service on this machine that only listens inwards.
-    """
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 - raises for what is none
-    except ValueError:
-        return False
-    if not parts.hostname or parts.username is not None or parts.fragment or not url.isascii() or not url.isprintable():
-        return False
-    if is_loopback(on_behalf_of or url):
-        return parts.scheme in ("http", "https") and (parts.scheme == "https" or is_loopback(url))
-    return parts.scheme == "https"

@@ -4,7 +4,6 @@ OpenID Connect Core 1.0, section 3.1; RFC 7636 (S256 alone); RFC 9207; RFC 9700.
 """
 
 import base64
-import hashlib
 import hmac
 import json
 import os
@@ -17,6 +16,7 @@ from urllib.parse import quote, urlencode
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from registry_core.oidc.addresses import challenge_of
 from registry_core.oidc.claims import ClaimsError, check_sign_in
 from registry_core.oidc.config import SignIn
 from registry_core.oidc.issuer import Metadata
@@ -72,11 +72,10 @@ def authorization(sign_in: SignIn, metadata: Metadata, pending: Pending) -> str:
     """Where the browser goes. Raises SignInError where the issuer has no place for it."""
     if not metadata.authorization_endpoint or not metadata.token_endpoint:
         raise SignInError(f"{sign_in.name} offers no sign-in by authorization code")
-    challenge = base64.urlsafe_b64encode(hashlib.sha256(pending.verifier.encode()).digest()).rstrip(b"=").decode()
     query = {
         "response_type": "code", "client_id": sign_in.client_id, "redirect_uri": pending.redirect_uri,
-        "scope": sign_in.scopes, "state": pending.state, "nonce": pending.nonce, "code_challenge": challenge,
-        "code_challenge_method": "S256",
+        "scope": sign_in.scopes, "state": pending.state, "nonce": pending.nonce,
+        "code_challenge": challenge_of(pending.verifier), "code_challenge_method": "S256",
     }  # fmt: skip
     joint = "&" if "?" in metadata.authorization_endpoint else "?"
     return f"{metadata.authorization_endpoint}{joint}{urlencode(query)}"

@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 import structlog
 
 from registry_core.clock import Clock
-from registry_core.oidc.config import may_be_called
+from registry_core.oidc.addresses import may_be_called
 from registry_core.oidc.keys import ALGORITHMS, KeyRing
 from registry_core.oidc.outgoing import OutgoingError, get_json
 

@@ -1,9 +1,7 @@
 """A bearer's text to who the issuer says it is. A token is verified once, and remembered by its digest."""
 
-import base64
 import hashlib
 import json
-import re
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -26,7 +24,6 @@ REMEMBERED: Final = 10_000
 """Verified tokens of one issuer."""
 TYPES: Final = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})
 """Of tokens that say who somebody is (RFC 7519, RFC 9068); a logout token, say, is none."""
-_SEGMENT: Final = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class TokenError(ValueError):
@@ -54,37 +51,20 @@ class Presented:
 
     @classmethod
     def parse(cls, text: str) -> "Presented":
-        """Raises TokenError for anything but a compact JWS in its one canonical form."""
-        segments = text.split(".")
-        if len(text) > LONGEST or len(segments) != 3:
-            raise TokenError("it is no signed JWT")
-        header, claims, _ = (_decoded(segment) for segment in segments)
-        return cls(text, _json(header), _json(claims))
+        """Raises TokenError for anything but a compact JWS with JSON objects in it."""
+        try:
+            found = jws.extract_compact(text.encode() if len(text) <= LONGEST else b"")
+            header, claims = found.headers(), json.loads(found.payload or b"")
+        except (JoseError, ValueError, TypeError, RecursionError):
+            raise TokenError("it is no signed JWT") from None
+        if not isinstance(header, dict) or not isinstance(claims, dict):
+            raise TokenError("it holds no JSON objects")
+        return cls(text, header, claims)
 
     @property
     def kid(self) -> str | None:
         kid = self.header.get("kid")
         return kid if isinstance(kid, str) else None
-
-
-def _decoded(segment: str) -> bytes:
-    """One text for one content: else a changed character could leave a signature as it was."""
-    if not _SEGMENT.fullmatch(segment) or len(segment) % 4 == 1:
-        raise TokenError("it is not base64url")
-    raw = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    if base64.urlsafe_b64encode(raw).rstrip(b"=").decode() != segment:
-        raise TokenError("it is not base64url")
-    return raw
-
-
-def _json(raw: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise TokenError("it holds no JSON object")
-    return found
 
 
 def looks_like_jwt(text: str) -> bool:
