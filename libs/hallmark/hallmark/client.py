@@ -5,13 +5,14 @@ from hallmark.api.aliases import Aliases
 from hallmark.api.audit import Audit
 from hallmark.api.downloads import Downloads
 from hallmark.api.identities import Identities
+from hallmark.api.imports import Imports
 from hallmark.api.lifecycle import Lifecycle
 from hallmark.api.privacy import Privacy
 from hallmark.api.sources import Sources
 from hallmark.api.watching import Watching
 
 
-class Client(Downloads, Watching, Aliases, Lifecycle, Audit, Identities, Privacy, Sources):
+class Client(Downloads, Watching, Aliases, Lifecycle, Audit, Identities, Privacy, Sources, Imports):
     """One Hallmark server as one account.
 
     `url` and `token` default to `HALLMARK_URL` and `HALLMARK_TOKEN`, then to what `hallmark login` kept. Every write

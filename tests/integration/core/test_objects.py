@@ -50,6 +50,30 @@ async def test_a_wrong_digest_is_refused_and_nothing_stays(storage: ObjectStorag
     assert not await storage.has(digest_of(b"delivered"))
 
 
+@pytest.mark.parametrize("size", [0, 1, CHUNK - 1, 2 * CHUNK + 17])
+async def test_a_stream_whose_digest_nobody_knows_yet_is_kept_by_what_it_turns_out_to_be(
+    storage: ObjectStorage, size: int
+) -> None:
+    data = os.urandom(size)
+    assert await storage.take(chunks(data), limit=size) == (digest_of(data), size)
+    assert await storage.take(chunks(data), limit=size) == (digest_of(data), size)
+    assert b"".join([part async for part in storage.stream(digest_of(data))]) == data
+    assert [entry["path"] async for batch in obstore.list(storage.store, prefix="incoming") for entry in batch] == []
+
+
+async def test_of_a_stream_that_breaks_off_or_grows_too_large_nothing_stays(storage: ObjectStorage) -> None:
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise ConnectionError("gone")
+
+    with pytest.raises(ConnectionError, match="gone"):
+        await storage.take(broken(), limit=100)
+    with pytest.raises(Problem) as refused:
+        await storage.take(chunks(b"x" * 1000, 100), limit=500)
+    assert refused.value.status == 413
+    assert [entry["path"] async for batch in obstore.list(storage.store) for entry in batch] == []
+
+
 async def test_a_stream_above_the_limit_is_refused(storage: ObjectStorage) -> None:
     with pytest.raises(Problem) as refused:
         await storage.put_stream(digest_of(b"x" * 1000), chunks(b"x" * 1000, 100), limit=500)

@@ -5,13 +5,16 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from hallmark_console.projections.external_drift import EXTERNAL_DRIFT
 from hallmark_console.projections.sentences import LIMIT, describe
 from hallmark_console.projections.version_timeline import VERSION_TIMELINE
+from pydantic import JsonValue
 from registry_core.events import Event
 from registry_core.events.aliases import AliasMoved, AliasRemoved
 from registry_core.events.governance import ServedWindowRecorded
 from registry_core.events.lifecycle import OwnerWarned, ProvisioningFailed, VersionApproved, VersionDeprecated
 from registry_core.events.promotions import PolicyEvaluated, PromotionRequested, ReviewOpened
+from registry_core.events.sources import Difference, ExternalDriftDetected, ExternalVersionImported
 from registry_core.events.versions import DependantAdded, VersionAdded
 from registry_core.store.memory import MemoryEventStore
 from support import NOW, record
@@ -42,9 +45,42 @@ def moved(before: str | None) -> AliasMoved:
     return AliasMoved(**ABOUT, before=before, after=REF, reason="best", moved_by="lee")
 
 
+def drift(aspect: str, before: JsonValue, after: JsonValue, ref: str | None = REF) -> ExternalDriftDetected:
+    found = Difference(aspect=aspect, before=before, after=after)
+    return ExternalDriftDetected(source="nightly", object="credit-risk", difference=found, ref=ref)
+
+
+IMPORTED = ExternalVersionImported(source="nightly", object="credit-risk", version="3", ref=REF, digest=digest(REF))
+COMMIT = IMPORTED.model_copy(
+    update={"source": "hub", "object": "org/risk", "version": "0123456789abcdef" * 2 + "0" * 8}
+)
+
+
 @pytest.mark.parametrize(
     ("event", "sentence", "tone"),
     [
+        (
+            drift("version 3 stage", "Staging", "Production"),
+            "In nightly credit-risk: version 3 stage went from Staging to Production, and nobody announced it",
+            "bad",
+        ),
+        (
+            drift("alias champion", "3", None),
+            "In nightly credit-risk: alias champion, which was 3, is gone, and nobody announced it",
+            "bad",
+        ),
+        (
+            drift("version 3", {"source": "s3://x"}, None),
+            "In nightly credit-risk: version 3 is gone, and nobody announced it",
+            "bad",
+        ),
+        (
+            drift("private", None, after=True),
+            "In nightly credit-risk: private became true, and nobody announced it",
+            "bad",
+        ),
+        (IMPORTED, "Imported from nightly: credit-risk, version 3", "neutral"),
+        (COMMIT, "Imported from hub: org/risk, commit 0123456789ab", "neutral"),
         (registered(REF, ("a", "b")), "Registered as a draft with 2 files", "neutral"),
         (scanned(REF), "model.safetensors scanned: clean", "good"),
         (scanned(REF, "m.pt", "malicious"), "m.pt scanned: malicious", "bad"),
@@ -168,3 +204,18 @@ async def test_aliases_are_part_of_the_timeline_of_the_version_they_point_to(eve
     (recorded,) = await record(MemoryEventStore(), "aliases:model:credit-risk", event)
     row = VERSION_TIMELINE.evolve(None, recorded)
     assert (row["ref"], row["sentence"]) == (REF, sentence)
+
+
+STREAM = "external:nightly:credit-risk"
+
+
+async def test_drift_is_told_on_the_version_that_it_concerns_and_listed_with_all_other() -> None:
+    known = drift("alias champion", "1", "2")
+    unknown = drift("description", "a", "b", ref=None)
+    timeline = await projected(VERSION_TIMELINE, (STREAM, known), (STREAM, unknown))
+    assert [row["ref"] for row in timeline.values()] == [REF]
+    listed = await projected(EXTERNAL_DRIFT, (STREAM, known), (STREAM, unknown))
+    assert [(row["aspect"], row["before"], row["after"], row["ref"]) for row in listed.values()] == [
+        ("alias champion", "1", "2", REF),
+        ("description", "a", "b", None),
+    ]

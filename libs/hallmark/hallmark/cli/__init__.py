@@ -17,6 +17,7 @@ from hallmark.cli import (
     deadletters,
     hammering,
     identities,
+    imports,
     lifecycle,
     lineage,
     local,
@@ -48,7 +49,7 @@ app = typer.Typer(
 )
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
-    privacy, deadletters, projections, local, servers, backups, collecting, hammering, lineage, aliases,
+    privacy, deadletters, projections, local, servers, backups, collecting, hammering, lineage, aliases, imports,
     sources,
 ):  # fmt: skip
     module.add_to(app)

@@ -1,4 +1,4 @@
-"""`hallmark source connect|list|show|rotate|disconnect|test|deliveries|delivery|replay`."""
+"""`hallmark source connect|list|show|rotate|disconnect|test|deliveries|delivery|replay|drift`."""
 
 import sys
 from pathlib import Path
@@ -23,6 +23,7 @@ def add_to(app: typer.Typer) -> None:
     for name, command in (
         ("connect", connect), ("list", list_sources), ("show", show), ("rotate", rotate), ("disconnect", disconnect),
         ("test", try_out), ("deliveries", deliveries), ("delivery", delivery), ("replay", replay),
+        ("drift", drift),
     ):  # fmt: skip
         sources.command(name)(command)
     app.add_typer(sources, name="source")
@@ -50,6 +51,18 @@ def list_sources(json: Json = False) -> None:
     rows = [[s["source"], s["kind"], s["account"], _state(s), s["last_delivery_at"], *_counts(s)] for s in found]
     columns = ["SOURCE", "KIND", "ACCOUNT", "STATE", "LAST DELIVERY", "TAKEN", "FAILED", "REFUSED"]
     output.show(found, lambda: output.table(columns, rows))
+
+
+def drift(
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="The source; by default all.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
+    json: Json = False,
+) -> None:
+    """Show what changed at sources without a word, the latest at the end."""
+    with client() as hallmark:
+        found = hallmark.views("external_drift", {"source": name} if name else None, limit=limit)
+    rows = [[row["found_at"], row["ref"] or "", row["sentence"]] for row in found["rows"]]
+    output.show(found, lambda: output.table(["FOUND", "VERSION", "WHAT"], rows))
 
 
 def show(name: Name, json: Json = False) -> None:

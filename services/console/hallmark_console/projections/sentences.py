@@ -1,5 +1,6 @@
 """Every event of a version as one short sentence for a person, with its tone. Texts are as they came in, unescaped."""
 
+import json
 from typing import Literal
 
 from registry_core.events import Event
@@ -44,6 +45,7 @@ from registry_core.events.promotions import (
     ReviewRecorded,
     ReviewRefused,
 )
+from registry_core.events.sources import Difference, ExternalDriftDetected, ExternalVersionImported
 from registry_core.events.versions import (
     ArtifactStored,
     DependantAdded,
@@ -55,13 +57,15 @@ from registry_core.values import EvidenceType
 
 Tone = Literal["good", "bad", "neutral"]
 Sentence = tuple[str, Tone]
+SHOWN = 80
+"""Characters of a value that differs."""
 LIMIT = 400
 """Characters; the whole event is in the row's details."""
 
 
 def describe(data: Event) -> Sentence:
     """What happened, in at most LIMIT characters; an event of a type not named here is called by its type."""
-    named = (part(data) for part in (_content, _checks, _promotion, _review, _state, _duty))
+    named = (part(data) for part in (_content, _checks, _promotion, _review, _state, _duty, _elsewhere))
     text, tone = next(filter(None, named), (data.type, "neutral"))
     return (text if len(text) <= LIMIT else f"{text[: LIMIT - 1]}…"), tone
 
@@ -214,6 +218,37 @@ def _duty(data: Event) -> Sentence | None:
             return "Exception expired", "neutral"
         case _:
             return None
+
+
+def _elsewhere(data: Event) -> Sentence | None:
+    match data:
+        case ExternalDriftDetected(difference=found):
+            return f"In {data.source} {data.object}: {_changed(found)}, and nobody announced it", "bad"
+        case ExternalVersionImported():
+            return f"Imported from {data.source}: {data.object}, {_external(data.version)}", "neutral"
+        case _:
+            return None
+
+
+def _changed(found: Difference) -> str:
+    """`tag team went from a to b`; of a thing that came or went, the thing alone."""
+    if isinstance(found.before, dict) or isinstance(found.after, dict):
+        return f"{found.aspect} {'is gone' if found.after is None else 'is new'}"
+    if found.before is None:
+        return f"{found.aspect} became {_shown(found.after)}"
+    if found.after is None:
+        return f"{found.aspect}, which was {_shown(found.before)}, is gone"
+    return f"{found.aspect} went from {_shown(found.before)} to {_shown(found.after)}"
+
+
+def _shown(value: object) -> str:
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def _external(version: str) -> str:
+    """MLflow counts its versions; a hub's are commits."""
+    return f"version {version}" if version.isdecimal() else f"commit {version[:12]}"
 
 
 def _because(comment: str) -> str:

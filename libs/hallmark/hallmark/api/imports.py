@@ -1,0 +1,26 @@
+# Made from aio/api/imports.py by `make sdk`: change it there.
+"""Versions from elsewhere: imported from a Hugging Face hub, and what changed at connected sources without a word."""
+
+from typing import Any
+
+from hallmark.session import Session
+from hallmark.wire import Document, present, read, segment, write
+
+
+class Imports(Session):
+    def import_version(self, url: str, *, ref: str | None = None, source: str | None = None) -> Document:
+        """Have one commit of `hf://organisation/name@revision` registered as a draft, every file verified.
+
+        The server does it; `import_of` with the answer's `id` tells how far it is. `ref`: what it is registered as, by
+        default `model:<organisation>.<name>@` its version tag or its commit. `source`: the connected source to ask;
+        the repository is followed from then on.
+        """
+        return self.ask(write("POST", "/v1/imports", present(url=url, ref=ref, source=source)))
+
+    def import_of(self, number: str) -> Document:
+        """One import: `state` is waiting, running, done or refused; `reason` and `fix` say why not."""
+        return self.ask(read(f"/v1/imports/{segment(number)}"))
+
+    def imports(self, *, limit: int | None = None) -> list[Any]:
+        """Every import, newest first."""
+        return list(self.send(read("/v1/imports", limit=limit)))
