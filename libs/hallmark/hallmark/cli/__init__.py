@@ -29,6 +29,7 @@ from hallmark.cli import (
     servers,
     sources,
     status,
+    tokens,
     versions,
     views,
 )
@@ -49,7 +50,7 @@ app = typer.Typer(
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
     privacy, deadletters, projections, local, servers, backups, collecting, hammering, lineage, aliases,
-    sources,
+    sources, tokens,
 ):  # fmt: skip
     module.add_to(app)
 

@@ -29,7 +29,7 @@ AnyRequest = Request[Any, Any, Any]
 def make_routes(secrets: SourceSecrets) -> list[Any]:
     """With the way in, which needs the secrets."""
 
-    @post("/v1/sources/{name:str}/deliveries", public=True, request_max_body_size=MOST_BYTES)
+    @post("/v1/sources/{name:str}/deliveries", public=True, counted_by="name", request_max_body_size=MOST_BYTES)
     async def receive(name: str, request: AnyRequest, platform: Platform) -> Response[dict[str, Any]]:
         """A delivery. 202: it is kept and will be handled; 200: it was known, or there is nothing to do."""
         receiving = Receiving(platform, secrets)
