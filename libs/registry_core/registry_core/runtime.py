@@ -13,6 +13,7 @@ import uvicorn
 
 from registry_core import projections, telemetry
 from registry_core.http.app import make_app
+from registry_core.http.server import MOST_CONNECTIONS, BoundedProtocol
 from registry_core.messaging.consumer import Consumer
 from registry_core.messaging.jobs import JobRunner
 from registry_core.messaging.transport import Transport
@@ -116,7 +117,9 @@ async def _run(
     settings = platform.settings
     config = uvicorn.Config(
         make_app(platform, services), host=settings.host, port=settings.port, log_config=None, access_log=False,
-        timeout_graceful_shutdown=3, lifespan="on",
+        timeout_graceful_shutdown=3, lifespan="on", server_header=False,
+        http=BoundedProtocol, limit_concurrency=MOST_CONNECTIONS,
+        proxy_headers=bool(settings.trusted_proxies), forwarded_allow_ips=settings.trusted_proxies,
     )  # fmt: skip
     server = _Server(config)
     async with asyncio.TaskGroup() as tasks:

@@ -54,6 +54,19 @@ class Settings(BaseSettings):
     """Where set, an account is made at somebody's first sign-in, with the roles that this claim says."""
     oidc_roles: str = ""
     """`theirs=ours,…`, e.g. `ml-reviewers=reviewer:risk`."""
+    token_days: int = Field(90, ge=1)
+    """For how long a person's token is good where nobody says how long."""
+    token_max_days: int = Field(365, ge=1)
+    """The longest that a token may be good; a service account's is, where nobody says how long."""
+
+    rate_account: float = Field(200.0, ge=0)
+    """Requests per second of one account in one process, and ten times as many at once. 0: no limit."""
+    rate_address: float = Field(20.0, ge=0)
+    """The same of one client address, for requests without an account."""
+    rate_failures: float = Field(1.0, ge=0)
+    """The same of one client address, for tokens that open nothing."""
+    trusted_proxies: str = ""
+    """Comma-separated addresses and networks whose `X-Forwarded-For` and `-Proto` count; by default nobody's."""
 
     kafka_bootstrap: str = ""
     """Empty: consumers follow the log alone, which needs no broker."""

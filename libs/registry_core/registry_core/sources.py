@@ -80,7 +80,7 @@ async def speaking(reader: Reader, name: str, action: str) -> Source:
     if not source.connected:
         raise conflict(f"the source {name} is disconnected", "connect it again: `hallmark source connect`")
     account = await load(reader, Account(), account_stream(source.account))
-    if not account.may(action):
+    if not account.reach(action):
         raise forbidden(
             f"{source.account}, for which the source {name} speaks, may not {action}",
             f"`hallmark account roles {source.account} --role contributor`, then replay this delivery",

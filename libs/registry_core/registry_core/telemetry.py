@@ -16,6 +16,7 @@ from opentelemetry.trace import Span, SpanKind
 from prometheus_client import Counter, Gauge, Histogram
 from structlog.typing import EventDict, WrappedLogger
 
+from registry_core.redaction import RedactingFormatter, Redactor
 from registry_core.settings import Settings
 
 _SECRETS = frozenset({"authorization", "password", "secret", "token", "cookie", "private_key"})
@@ -67,6 +68,7 @@ def _instrument_sql() -> None:
 
 
 def _configure_logs(settings: Settings, service: str) -> None:
+    redact = Redactor.of(settings)
     renderer: Any = structlog.processors.JSONRenderer()
     if settings.log_format == "console":
         renderer = structlog.dev.ConsoleRenderer()
@@ -79,13 +81,16 @@ def _configure_logs(settings: Settings, service: str) -> None:
             _without_secrets,
             structlog.processors.format_exc_info,
             renderer,
+            lambda _, __, line: redact(str(line)),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[settings.log_level.upper()]),
         logger_factory=_to_stderr,
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(service=service)
-    logging.basicConfig(level=logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(RedactingFormatter(redact))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # tells of every lost connection; we say it once ourselves
 
 

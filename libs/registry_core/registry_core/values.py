@@ -39,6 +39,13 @@ Ref = Annotated[
 """`kind:name@version`, e.g. `model:credit-risk@1.0.0`; also the id of the version's stream."""
 Asset = Annotated[str, StringConstraints(pattern=f"^{_ASSET.pattern}$")]
 """`kind:name`, all versions of it."""
+AssetPattern = Annotated[
+    str,
+    StringConstraints(
+        pattern=rf"^(model|adapter|prompt|dataset|code):({NAME}|([A-Za-z0-9][A-Za-z0-9._-]{{0,126}})?\*)$"
+    ),
+]
+"""`kind:name`, or all assets whose name begins so: `model:credit-*`, `prompt:*`."""
 AliasName = Annotated[str, StringConstraints(pattern=f"^{ALIAS}$")]
 """Begins with a letter, so that no version number is one."""
 LONGEST_REASON = 4000

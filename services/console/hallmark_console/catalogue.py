@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Final
 
-from registry_core.problems import Problem, not_found
+from registry_core.access import Reach
+from registry_core.problems import Problem, forbidden, not_found
 from registry_core.store.connections import Pool
 
 _VIEWS: Final = """
@@ -22,6 +23,8 @@ _VIEWS: Final = """
      order by v.relname"""
 
 FILTERABLE: Final = frozenset({"text", "integer", "bigint", "boolean"})
+_ASSETS: Final = {"lineage": ("dependant", "depends_on"), "due": ("key",)}
+"""Columns that name versions, where it is not `ref`."""
 RESERVED: Final = frozenset({"limit", "after", "at_least", "timeout"})
 
 
@@ -32,6 +35,12 @@ class View:
     name: str
     columns: dict[str, str]
     """SQL type by column, in order."""
+
+    @property
+    def about(self) -> tuple[str, ...]:
+        """The columns that name the versions which a row is about; none where that cannot be told."""
+        named = _ASSETS.get(self.name, ("ref",))
+        return named if set(named) <= self.columns.keys() else ()
 
     @property
     def filterable(self) -> list[str]:
@@ -57,7 +66,7 @@ class Filter:
     """A condition on columns: SQL with parameters numbered from `first` on, and their values."""
 
     sql: str
-    values: tuple[str | int | bool, ...]
+    values: tuple[str | int | bool | list[str], ...]
 
 
 def filter_of(view: View, wanted: list[tuple[str, str]], first: int) -> Filter:
@@ -67,6 +76,24 @@ def filter_of(view: View, wanted: list[tuple[str, str]], first: int) -> Filter:
         conditions.append(f'and "{_known(view, column)}" = ${number}')
         values.append(_value(view, column, text))
     return Filter(" ".join(conditions), tuple(values))
+
+
+def within(view: View, reach: Reach, matching: Filter, first: int) -> Filter:
+    """The same, for rows about assets within reach alone. Raises Problem 403 where the view does not tell.
+
+    `first` is the number of the condition's first parameter.
+    """
+    if reach.everywhere:
+        return matching
+    if not view.about:
+        raise forbidden(
+            f"{view.name} does not tell which asset a row is about",
+            "ask for the role `viewer` everywhere",
+            action="read",
+        )
+    number = first + len(matching.values)
+    conditions = "".join(f' and "{column}" ^@ any(${number}::text[])' for column in view.about)
+    return Filter(matching.sql + conditions, (*matching.values, list(reach.prefixes)))
 
 
 def _known(view: View, column: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from registry_core.access import Reach, asset_of
 from registry_core.projections import Row
 from registry_core.store.connections import Pool
 from registry_core.values import parse_ref
@@ -97,6 +98,23 @@ async def walk(pool: Pool, asked: Asked) -> dict[str, Any]:
         "outdated": _outdated(nodes, edges),
         "complete": not cut,
         "cut": cut,
+    }
+
+
+def readable(graph: dict[str, Any], reach: Reach) -> dict[str, Any]:
+    """The graph without versions of assets out of reach, and saying so where there are some."""
+    nodes = [node for node in graph["nodes"] if reach.covers(str(asset_of(node["ref"])))]
+    if len(nodes) == len(graph["nodes"]):
+        return graph
+    kept = {node["ref"] for node in nodes}
+    told = "versions of assets that you may not read are left out"
+    return {
+        **graph,
+        "nodes": nodes,
+        "edges": [edge for edge in graph["edges"] if {edge["dependant"], edge["depends_on"]} <= kept],
+        "outdated": [edge for edge in graph["outdated"] if {edge["dependant"], edge["depends_on"]} <= kept],
+        "complete": False,
+        "cut": [*graph["cut"], _left_out(graph["direction"], "access", told, "ask for a role on them")],
     }
 
 

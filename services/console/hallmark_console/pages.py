@@ -9,6 +9,7 @@ from litestar import Request, Response, Router, get
 from litestar.exceptions import HTTPException
 from litestar.response import Redirect
 from registry_core.handlers import load
+from registry_core.http.authorisation import IN_PATH, LISTED
 from registry_core.http.caller import Caller
 from registry_core.problems import Problem, not_found
 from registry_core.projections import Projection, stands_at, wait_projected
@@ -17,7 +18,7 @@ from registry_core.values import Kind, RiskTier, State, parse_ref
 from registry_core.version import Version
 
 from hallmark_console import queries, version_page
-from hallmark_console.lineage import Asked, walk
+from hallmark_console.lineage import Asked, readable, walk
 from hallmark_console.portfolio import attention
 from hallmark_console.projections import FINDINGS, PROJECTIONS, REVIEW_QUEUE, VERSION_OVERVIEW, VERSION_TIMELINE
 from hallmark_console.queries import PAGE_SIZE, TIMELINE_SIZE, Search
@@ -31,30 +32,31 @@ LINEAGE_SIZE: Final = 60
 """Versions each way on a version's page; the rest is for `hallmark lineage`."""
 
 
-@get("/", action="read", include_in_schema=False)
+@get("/", action="read", asset=LISTED, include_in_schema=False)
 async def portfolio(request: AnyRequest, platform: Platform, caller: Caller) -> Response[str]:
     """Counts, what wants attention, and the table of versions."""
-    search = _search(request)
+    search, reach = _search(request), caller.account.reach("read")
     live = await _live(request, platform, VERSION_OVERVIEW)
-    rows, total = await queries.versions(platform.pool, search)
+    rows, total = await queries.versions(platform.pool, search, reach)
     now = platform.clock()
     return page(
         "portfolio.html", **who(caller), now=now, live=live, search=search, rows=rows, total=total,
         pages=-(-total // PAGE_SIZE), link=lambda **changes: _link(search, **changes),
-        counts=await queries.state_counts(platform.pool), coverage=await queries.coverage(platform.pool),
-        attention=attention(await queries.wanting_attention(platform.pool, now), now),
+        counts=await queries.state_counts(platform.pool, reach), coverage=await queries.coverage(platform.pool, reach),
+        attention=attention(await queries.wanting_attention(platform.pool, now, reach), now),
         states=list(State), kinds=list(Kind), tiers=list(RiskTier),
     )  # fmt: skip
 
 
-@get("/versions/{ref:str}", action="read", include_in_schema=False)
+@get("/versions/{ref:str}", action="read", asset=IN_PATH, include_in_schema=False)
 async def version(ref: str, request: AnyRequest, platform: Platform, caller: Caller) -> Response[str]:
     """Everything about one version. What it is comes from its own stream, what happened from the timeline."""
     state = await _load(platform, ref)
     live = await _live(request, platform, VERSION_TIMELINE, ref=ref)
     before = _number(request.query_params.get("before"))
     promotions = await queries.promotions_of(platform.pool, ref)
-    graph = await walk(platform.pool, Asked(ref, depth=LINEAGE_DEPTH, limit=LINEAGE_SIZE))
+    walked = await walk(platform.pool, Asked(ref, depth=LINEAGE_DEPTH, limit=LINEAGE_SIZE))
+    graph = readable(walked, caller.account.reach("read"))
     now = platform.clock()
     return page(
         "version.html", **who(caller), now=now, live=live, v=state, parts=parse_ref(ref), before=before,
@@ -64,19 +66,19 @@ async def version(ref: str, request: AnyRequest, platform: Platform, caller: Cal
     )  # fmt: skip
 
 
-@get("/reviews", action="read", include_in_schema=False)
+@get("/reviews", action="read", asset=LISTED, include_in_schema=False)
 async def reviews(request: AnyRequest, platform: Platform, caller: Caller) -> Response[str]:
     """Promotions that wait for people, and those decided last."""
     live = await _live(request, platform, REVIEW_QUEUE)
-    found = await queries.reviews(platform.pool)
+    found = await queries.reviews(platform.pool, caller.account.reach("read"))
     return page("reviews.html", **who(caller), now=platform.clock(), live=live, queue=found)
 
 
-@get("/findings", action="read", include_in_schema=False)
+@get("/findings", action="read", asset=LISTED, include_in_schema=False)
 async def findings(request: AnyRequest, platform: Platform, caller: Caller) -> Response[str]:
     """What checks found and nobody has mended yet."""
     live = await _live(request, platform, FINDINGS)
-    rows = await queries.open_findings(platform.pool)
+    rows = await queries.open_findings(platform.pool, caller.account.reach("read"))
     return page("findings.html", **who(caller), now=platform.clock(), live=live, rows=rows)
 
 

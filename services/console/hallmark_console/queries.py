@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from registry_core.access import Reach
 from registry_core.projections import Row
 from registry_core.store.connections import Pool
 
@@ -32,7 +33,8 @@ class Search:
 
 _MATCHING: Final = """
     ($1 = '' or position(lower($1) in lower(concat_ws(' ', ref, owner, purpose))) > 0)
-    and ($2 = '' or state = $2) and ($3 = '' or kind = $3) and ($4 = '' or risk_tier = $4)"""
+    and ($2 = '' or state = $2) and ($3 = '' or kind = $3) and ($4 = '' or risk_tier = $4)
+    and ref ^@ any($5::text[])"""
 
 
 async def _rows(pool: Pool, sql: str, *arguments: Any) -> list[Row]:
@@ -40,50 +42,54 @@ async def _rows(pool: Pool, sql: str, *arguments: Any) -> list[Row]:
     return [json.loads(row["row"]) for row in found]
 
 
-async def state_counts(pool: Pool) -> dict[str, int]:
+async def state_counts(pool: Pool, reach: Reach) -> dict[str, int]:
     """Versions by state."""
-    rows = await pool.fetch("select state, count(*) as n from views.version_overview group by state")
+    counting = "select state, count(*) as n from views.version_overview where ref ^@ any($1::text[]) group by state"
+    rows = await pool.fetch(counting, reach.prefixes)
     return {row["state"]: row["n"] for row in rows}
 
 
-async def coverage(pool: Pool) -> Row:
+async def coverage(pool: Pool, reach: Reach) -> Row:
     """How many of the versions that are not retired have what promotion asks for."""
     (row,) = await _rows(
         pool,
-        """select (select count(distinct (kind, name)) from views.version_overview) as assets,
+        """select (select count(distinct (kind, name)) from views.version_overview
+                    where ref ^@ any($1::text[])) as assets,
                   count(*) as versions, count(owner) as owned,
                   count(*) filter (where sbom_matched) as sbom,
                   count(*) filter (where provenance_verified) as provenance,
                   count(*) filter (where scan_verdict = 'clean') as scanned,
                   count(*) filter (where evaluations_passed > 0 and evaluations_failed = 0) as evaluated
-             from views.version_overview where state <> 'retired'""",
+             from views.version_overview where state <> 'retired' and ref ^@ any($1::text[])""",
+        reach.prefixes,
     )
     return row
 
 
-async def wanting_attention(pool: Pool, now: datetime) -> list[Row]:
+async def wanting_attention(pool: Pool, now: datetime, reach: Reach) -> list[Row]:
     """Rows that `portfolio.attention` may find something in; at most 200."""
     return await _rows(
         pool,
         """select * from views.version_overview
-            where state <> 'retired'
+            where state <> 'retired' and ref ^@ any($2::text[])
               and (open_critical > 0 or scan_verdict = 'malicious' or clocks <> '[]'
                    or (owner is null and state in ('approved', 'deprecated'))
                    or exists (select from jsonb_array_elements(approvals) a
                                where (a->>'expires_at')::timestamptz < $1))
             order by open_critical desc, updated_at desc limit 200""",
         now + EXPIRES_SOON,
+        reach.prefixes,
     )
 
 
-async def versions(pool: Pool, search: Search) -> tuple[list[Row], int]:
+async def versions(pool: Pool, search: Search, reach: Reach) -> tuple[list[Row], int]:
     """One page of the portfolio, newest change first, and how many versions match in all."""
-    arguments = search.arguments
+    arguments = (*search.arguments, reach.prefixes)
     total = await pool.fetchval(f"select count(*) from views.version_overview where {_MATCHING}", *arguments)
     rows = await _rows(
         pool,
         f"""select * from views.version_overview where {_MATCHING}
-             order by updated_at desc, ref limit $5 offset $6""",
+             order by updated_at desc, ref limit $6 offset $7""",
         *arguments, PAGE_SIZE, (search.page - 1) * PAGE_SIZE,
     )  # fmt: skip
     return rows, int(total)
@@ -106,25 +112,27 @@ async def promotions_of(pool: Pool, ref: str) -> list[Row]:
     )
 
 
-async def reviews(pool: Pool) -> dict[str, list[Row]]:
+async def reviews(pool: Pool, reach: Reach) -> dict[str, list[Row]]:
     """Promotions under way, expedited and oldest first, and those decided last."""
-    under_way = """select * from views.review_queue where status = $1
+    under_way = """select * from views.review_queue where status = $1 and ref ^@ any($2::text[])
                     order by expedite desc, opened_at, key limit 200"""
-    decided = """select * from views.review_queue where status in ('approved', 'rejected', 'refused')
+    decided = """select * from views.review_queue
+                  where status in ('approved', 'rejected', 'refused') and ref ^@ any($2::text[])
                   order by closed_at desc, key limit $1"""
     return {
-        "waiting": await _rows(pool, under_way, "in review"),
-        "auditing": await _rows(pool, under_way, "auditing"),
-        "decided": await _rows(pool, decided, DECIDED_SIZE),
+        "waiting": await _rows(pool, under_way, "in review", reach.prefixes),
+        "auditing": await _rows(pool, under_way, "auditing", reach.prefixes),
+        "decided": await _rows(pool, decided, DECIDED_SIZE, reach.prefixes),
     }
 
 
-async def open_findings(pool: Pool) -> list[Row]:
+async def open_findings(pool: Pool, reach: Reach) -> list[Row]:
     """Open findings, those with a clock first, then the most severe; at most 500."""
     return await _rows(
         pool,
-        """select * from views.findings where open
+        """select * from views.findings where open and ref ^@ any($1::text[])
             order by clock_due nulls last,
                      array_position(array['critical', 'high', 'unknown', 'medium', 'low', 'none'], severity),
                      found_at desc, key limit 500""",
+        reach.prefixes,
     )

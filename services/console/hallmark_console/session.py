@@ -83,8 +83,10 @@ async def _sign_out_address(request: AnyRequest, platform: Platform) -> str | No
 
 
 async def _sign_in(request: AnyRequest, platform: Platform, wanted: Login) -> Response[Any]:
-    text = wanted.token.strip()
+    text, limits = wanted.token.strip(), request.app.state.limits
+    limits.check_failures(request)
     if not await _accepted(platform, text):
+        limits.failed(request)
         return _form(request, wanted, REFUSED, 401)
     return Redirect(local_path(wanted.next), status_code=303, cookies=[session_cookie(request, text, SESSION_SECONDS)])
 

@@ -11,6 +11,7 @@ from registry_core.events.governance import AccountIdentified
 from registry_core.handlers import fold
 from registry_core.identity import Account
 from registry_core.personal import Sealed, is_pseudonym
+from registry_core.problems import invalid, not_found
 from registry_core.service import Platform
 from registry_core.store.appending import append_batch
 from registry_core.store.connections import Connection
@@ -72,3 +73,16 @@ async def named(platform: Platform, account: Account) -> dict[str, Any]:
     """`person`, and what the person and the account are called; `[erased]` once they are."""
     name, display_name = await platform.vault.unseal(account.person, account.name, account.display_name)
     return {"person": account.person, "name": name, "display_name": display_name}
+
+
+def not_reserved(account: str) -> None:
+    """Raises Problem 422 for names that nobody may have."""
+    if account.startswith(("service:", "kafka:")):
+        raise invalid("names that begin with service: and kafka: are Hallmark's own", "take another", field="/account")
+
+
+def known_account(state: Account) -> Account:
+    """Raises Problem 404 for an account that nobody created."""
+    if state.version < 0:
+        raise not_found("this account", "create it first: `hallmark account create`")
+    return state

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from registry_core import inbox
 from registry_core.events import Event, NewEvent, Origin, RecordedEvent, derived_id
-from registry_core.events.governance import AccountCreatedV1, RolesChanged, TokenRevoked
+from registry_core.events.governance import AccountClosed, AccountCreatedV1, RolesChanged, RoleWithdrawn, TokenRevoked
 from registry_core.events.logins import LoginUnlinked, WorkloadUnbound
 from registry_core.events.privacy import PersonErased
 from registry_core.handlers import fold
@@ -59,10 +59,12 @@ class Held:
 def close(name: str, account: Account) -> list[Event]:
     """Everything that account could still do, undone. One that is being created finds its name taken."""
     revoked = [TokenRevoked(account=name, token_id=token) for token in account.tokens]
+    withdrawn = [RoleWithdrawn(account=name, role=role, assets=assets) for role, assets in sorted(account.grants)]
     without = [RolesChanged(account=name, roles=())] if account.roles or account.version < 0 else []
     unlinked = [LoginUnlinked(account=name, login=login) for login in account.logins]
     unbound = [WorkloadUnbound(account=name, workload=workload) for workload in account.workloads]
-    return [*revoked, *unlinked, *unbound, *without]
+    closed = [] if account.closed else [AccountClosed(account=name, reason="the person was erased")]
+    return [*revoked, *unlinked, *unbound, *withdrawn, *without, *closed]
 
 
 async def erase_person(caller: Caller, who: str, reason: str) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from uuid import UUID
 from registry_core import inbox
 from registry_core.events import derived_id
 from registry_core.events.sources import Difference, ExternalChangeAnnounced
-from registry_core.handlers import Effect, Emit, Reader, StartJob, fold
+from registry_core.handlers import Effect, Emit, Reader, StartJob, fold, load
+from registry_core.identity import Account, account_stream
 from registry_core.inbox import Delivery, settled
 from registry_core.messaging.jobs import JobFunction
 from registry_core.problems import Problem
@@ -19,7 +20,7 @@ from registry_core.sources import External, external_stream, find_source, speaki
 from hallmark_ingestion.cloudevents import CloudEvent
 from hallmark_ingestion.commands import REGISTER
 from hallmark_ingestion.external.observing import OBSERVE
-from hallmark_ingestion.intake import carry_out
+from hallmark_ingestion.intake import allowed_to, carry_out
 from hallmark_ingestion.receivers import RECEIVERS
 from hallmark_ingestion.receivers.base import Change, Hint, Meaning, Nothing, Release, UnreadableError
 
@@ -68,7 +69,8 @@ async def _registered(platform: Platform, reader: Reader, delivery: Delivery, re
     """In the name of the source's account, as if it had sent a CloudEvent. Raises Problem."""
     source = await find_source(reader, delivery.source)
     event = CloudEvent(delivery.key, f"urn:hallmark:source:{source.source}", REGISTER, release.data, release.at)
-    (outcome,) = await carry_out(platform, [event], source.account)
+    account = await load(reader, Account(), account_stream(source.account))
+    (outcome,) = await carry_out(platform, [event], source.account, allowed_to(account))
     if isinstance(outcome, Problem):
         raise outcome
     return settled(delivery.id, "taken", told=[f"{outcome['ref']} is {outcome['outcome']}"])

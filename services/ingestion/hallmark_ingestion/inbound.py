@@ -9,7 +9,7 @@ from registry_core.service import Platform
 
 from hallmark_ingestion.bindings import from_record
 from hallmark_ingestion.cloudevents import CloudEvent
-from hallmark_ingestion.intake import carry_out
+from hallmark_ingestion.intake import by_the_broker, carry_out
 
 ACCOUNT: Final = "kafka:mlops"
 """Who acts: whoever may write to the topic, by the broker's own access rules."""
@@ -18,7 +18,7 @@ ACCOUNT: Final = "kafka:mlops"
 def make_handler(platform: Platform) -> Callable[[Sequence[InboundRecord]], Awaitable[Sequence[Rejection]]]:
     async def take_in(records: Sequence[InboundRecord]) -> Sequence[Rejection]:
         """Accept what can be, all at once, and say of the rest why not; (source, id) makes a redelivery harmless."""
-        outcomes = await carry_out(platform, [_read(record) for record in records], ACCOUNT)
+        outcomes = await carry_out(platform, [_read(record) for record in records], ACCOUNT, by_the_broker)
         return [
             Rejection(record, _reason(outcome))
             for record, outcome in zip(records, outcomes, strict=True)

@@ -1,15 +1,18 @@
 """Takes in many events at once: one append of all, and one look at what was there, wherever something was."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from registry_core.access import asset_of
 from registry_core.events import Event, NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
 from registry_core.events.versions import VersionRegistered
 from registry_core.handlers import fold
+from registry_core.http.authorisation import require
+from registry_core.identity import Account
 from registry_core.problems import Problem
 from registry_core.service import Platform
 from registry_core.store import NONE, Append, Appended, Conflict, DuplicateEventError
@@ -28,6 +31,17 @@ _CERTAINLY_SMALL = 64 * 1024
 """Bytes of JSON from which no event above MAX_BODY comes: what is added is names, digests, and times of 20 bytes."""
 Outcome = Mapping[str, Any] | Problem
 """What became of one event."""
+Allowed = Callable[[str], None]
+"""Raises Problem 403 unless whoever sent the event may register a version of this reference."""
+
+
+def allowed_to(account: Account) -> Allowed:
+    """By the account's roles and grants, narrowed as it was proven."""
+    return lambda ref: require(account, "register", asset_of(ref))
+
+
+def by_the_broker(_ref: str) -> None:
+    """Whoever may write to a topic may register a version of any asset, and do nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +61,16 @@ class Asked:
         return self.append.stream, self.seed
 
 
-async def carry_out(platform: Platform, events: Sequence[CloudEvent | Problem], account: str) -> list[Outcome]:
+async def carry_out(
+    platform: Platform, events: Sequence[CloudEvent | Problem], account: str, allowed: Allowed
+) -> list[Outcome]:
     """Register what each event says, once: an outcome for each, in their order; none spoils another.
 
     A redelivery is recognised by (source, id); the same with other content is a conflict (CloudEvents 1.0.2, section
     3.1). Raises what passes (TRANSIENT): then send all of them again.
     """
     now, trace = platform.clock(), current_traceparent()
-    asked = [_asked(event, account, now, trace) for event in events]
+    asked = [_asked(event, account, allowed, now, trace) for event in events]
     settled: dict[int, Outcome] = {n: each for n, each in enumerate(asked) if isinstance(each, Problem)}
     waiting = {n: each for n, each in enumerate(asked) if isinstance(each, Asked)}
     while waiting:
@@ -64,12 +80,15 @@ async def carry_out(platform: Platform, events: Sequence[CloudEvent | Problem], 
     return [settled[n] for n in range(len(asked))]
 
 
-def _asked(event: CloudEvent | Problem, account: str, now: datetime, trace: str | None) -> Asked | Problem:
+def _asked(
+    event: CloudEvent | Problem, account: str, allowed: Allowed, now: datetime, trace: str | None
+) -> Asked | Problem:
     """Pure."""
     if isinstance(event, Problem):
         return event
     try:
         command, occurred_at = parse(event), occurred(event, now)
+        allowed(command.ref)
         seed = derived_id(NAMESPACE, "cloudevent", event_key(event.source, event.id))
         trace = event.traceparent or trace
         origin = Origin(actor=account, occurred_at=occurred_at, correlation_id=seed, traceparent=trace)

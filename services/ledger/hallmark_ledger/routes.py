@@ -9,6 +9,7 @@ from typing import Annotated, Any, BinaryIO
 from litestar import MediaType, get, post
 from litestar.params import Parameter
 from litestar.response import Stream
+from registry_core.http.authorisation import IN_PATH
 from registry_core.http.caller import Caller
 from registry_core.problems import invalid, not_found
 from registry_core.proofs.canonical import to_base64
@@ -65,7 +66,7 @@ async def _size(platform: Platform, asked: int | None) -> int:
     return most if asked is None else asked
 
 
-@get("/v1/audit/versions/{ref:str}", action="audit")
+@get("/v1/audit/versions/{ref:str}", action="audit", asset=IN_PATH)
 async def answer_about(ref: str, platform: Platform) -> dict[str, Any]:
     """Who approved and when, which checks ran, which exceptions held, what served whom; each with its log index."""
     return await audit.answer(platform.pool, ref)
@@ -122,7 +123,7 @@ def make_routes(checkpointer: Checkpointer, packer: Packer) -> list[Any]:
             raise invalid(str(error), "ask for sizes with old <= new") from error
         return {"old": old, "new": size, "proof": [to_base64(item) for item in proof]}
 
-    @get("/v1/audit/versions/{ref:str}/pack", action="audit", media_type=JSON_LINES)
+    @get("/v1/audit/versions/{ref:str}/pack", action="audit", asset=IN_PATH, media_type=JSON_LINES)
     async def evidence_pack(ref: str, platform: Platform) -> Stream:
         """Everything about one version in one file that anyone verifies offline: `hallmark audit verify`."""
         return await _file(lambda file: packer.write_evidence(ref, file, platform.clock()), "evidence.hallmark")

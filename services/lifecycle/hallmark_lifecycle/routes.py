@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, ValidationError
 from registry_core.events import Event
 from registry_core.handlers import fold
 from registry_core.http import Caller
+from registry_core.http.authorisation import IN_PATH, IN_QUERY
 from registry_core.problems import Problem, conflict, invalid, not_found
 from registry_core.projections import wait_projected
 from registry_core.service import Platform
@@ -45,7 +46,7 @@ class SweepRequest(Value):
     """Default: now. In the future only with the setting `movable_clock`."""
 
 
-@get("/v1/admission", action="admit")
+@get("/v1/admission", action="admit", asset=IN_QUERY)
 async def admission(
     *,
     platform: Platform,
@@ -67,9 +68,11 @@ async def admission(
     return {**admit(version, question).document(), "at": when}
 
 
-@post("/v1/versions/{ref:str}/deprecate", action="lifecycle")
+@post("/v1/versions/{ref:str}/deprecate", action="lifecycle", asset=IN_PATH)
 async def deprecate_version(ref: str, data: Deprecation, caller: Caller) -> dict[str, Any]:
     """Announce the end of a version, and its replacement."""
+    if data.replacement:
+        caller.require("read", data.replacement)
     if data.replacement and not (await caller.platform.reader.read(data.replacement))[0]:
         raise not_found(data.replacement, "register the replacement first, or name none")
 
@@ -79,19 +82,19 @@ async def deprecate_version(ref: str, data: Deprecation, caller: Caller) -> dict
     return await _change(caller, ref, State.DEPRECATED, decision)
 
 
-@post("/v1/versions/{ref:str}/retire", action="lifecycle")
+@post("/v1/versions/{ref:str}/retire", action="lifecycle", asset=IN_PATH)
 async def retire_version(ref: str, data: Cause, caller: Caller) -> dict[str, Any]:
     """End a version's serving for good."""
     return await _change(caller, ref, State.RETIRED, lambda state: retire(state.of, cause=data.cause))
 
 
-@post("/v1/versions/{ref:str}/suspend", action="lifecycle")
+@post("/v1/versions/{ref:str}/suspend", action="lifecycle", asset=IN_PATH)
 async def suspend_version(ref: str, data: Cause, caller: Caller) -> dict[str, Any]:
     """Emergency stop: refused at admission from now on."""
     return await _change(caller, ref, State.SUSPENDED, lambda state: suspend(state.of, cause=data.cause))
 
 
-@post("/v1/versions/{ref:str}/reinstate", action="lifecycle")
+@post("/v1/versions/{ref:str}/reinstate", action="lifecycle", asset=IN_PATH)
 async def reinstate_version(ref: str, data: Cause, caller: Caller) -> dict[str, Any]:
     """Undo a suspension, if an approval is still in force."""
     now = caller.platform.clock()

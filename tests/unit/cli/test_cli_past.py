@@ -17,7 +17,13 @@ ASSET = {
 }  # fmt: skip
 ACCOUNT = {
     "account": "dana", "kind": "human", "person": "dana", "roles": ["viewer"],
-    "tokens": [{"token_id": "ab12", "expires_at": None, "in_force": True}], "signing_keys": [],
+    "grants": [], "signing_keys": [],
+    "tokens": [
+        {
+            "token_id": "ab12", "label": "", "actions": None, "assets": None, "expires_at": None, "in_force": True,
+            "last_used_at": None,
+        }
+    ],
 }  # fmt: skip
 ACTIVATION = {"name": "baseline", "version": "1.0.0", "digest": "sha256:0", "document": "rules: []"}
 

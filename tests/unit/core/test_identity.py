@@ -5,9 +5,10 @@ from datetime import timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from registry_core.access import ACTIONS
 from registry_core.events.governance import AccountCreated, RolesChanged, TokenRevoked
 from registry_core.handlers import fold
-from registry_core.identity import ACTIONS, Account, BearerToken, new_token
+from registry_core.identity import Account, BearerToken, new_token
 from registry_core.store.memory import MemoryEventStore
 from support import NOW, record
 

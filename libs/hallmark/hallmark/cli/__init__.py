@@ -30,6 +30,7 @@ from hallmark.cli import (
     servers,
     sources,
     status,
+    tokens,
     versions,
     views,
 )
@@ -50,7 +51,7 @@ app = typer.Typer(
 for module in (
     login, versions, status, promotions, reviews, policies, lifecycle, admission, views, audit, checks, identities,
     privacy, deadletters, projections, local, servers, backups, collecting, hammering, lineage, aliases, imports,
-    sources,
+    sources, tokens,
 ):  # fmt: skip
     module.add_to(app)
 

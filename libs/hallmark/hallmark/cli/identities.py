@@ -1,19 +1,26 @@
-"""`hallmark account create|show|roles`, `hallmark token issue|revoke`; for logins of an account see `logins`."""
+"""`hallmark account create|show|roles|grant|withdraw|close|reopen`; for logins of an account see `logins`."""
 
-from datetime import datetime
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
 from hallmark.cli import base, logins, output
-from hallmark.cli.base import AsOf, Json, KnownAt, moment
+from hallmark.cli.base import AsOf, Json, KnownAt
+from hallmark.cli.tokens import show_tokens
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")]
 Roles = Annotated[
     list[str] | None,
     typer.Option("--role", help="viewer, contributor, reviewer:<role>, manager, admin or auditor; repeat it."),
 ]
+
+GrantedRole = Annotated[
+    str, typer.Argument(metavar="ROLE", help="viewer, contributor, reviewer:<role>, manager or auditor.")
+]
+Assets = Annotated[
+    str, typer.Argument(metavar="ASSETS", help="An asset, or the beginning of names: model:risk, 'model:credit-*'.")
+]
+Reason = Annotated[str, typer.Option(help="Why; kept in the log.")]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,11 +29,11 @@ def add_to(app: typer.Typer) -> None:
     account.command("show")(show)
     account.command("roles")(set_roles)
     logins.add_to(account)
+    account.command("grant")(grant)
+    account.command("withdraw")(withdraw)
+    account.command("close")(close)
+    account.command("reopen")(reopen)
     app.add_typer(account, name="account")
-    token = base.group("Tokens of accounts.")
-    token.command("issue")(issue)
-    token.command("revoke")(revoke)
-    app.add_typer(token, name="token")
 
 
 def create(
@@ -57,14 +64,15 @@ def show(account: Account, *, as_of: AsOf = None, known_at: KnownAt = None, json
     output.show(found, lambda: _shown(found))
 
 
-_LISTED: Final = ("tokens", "signing_keys", "logins", "workloads", "sessions")
+_LISTED: Final = ("tokens", "grants", "signing_keys", "logins", "workloads", "sessions")
 
 
 def _shown(found: dict[str, Any]) -> None:
     output.facts({name: value for name, value in found.items() if name not in _LISTED})
+    if found["grants"]:
+        output.table(["GRANTED", "ON"], [[g["role"], g["assets"]] for g in found["grants"]])
     if found["tokens"]:
-        rows = [[t["token_id"], t["expires_at"], "yes" if t["in_force"] else "no"] for t in found["tokens"]]
-        output.table(["TOKEN", "UNTIL", "IN FORCE"], rows)
+        show_tokens(found["tokens"])
     if found["signing_keys"]:
         output.table(["KEY", "SIGNS"], [[k["key_id"], k["purpose"]] for k in found["signing_keys"]])
     logins.show(found)
@@ -85,38 +93,29 @@ def set_roles(
     output.show(written, lambda: output.say(f"{account} has the roles: {', '.join(roles or ()) or 'none'}"))
 
 
-def issue(
-    account: Account,
-    *,
-    label: Annotated[str, typer.Option(help="What it is for.")] = "",
-    expires: Annotated[
-        datetime | None, typer.Option(parser=moment, metavar="TIME", help="E.g. 90d, or 2026-12-01; by default never.")
-    ] = None,
-    local: Annotated[
-        bool,
-        typer.Option("--local", help="Without a token, on the machine and as the user that run `hallmark up`."),
-    ] = False,
-    data: Annotated[Path | None, typer.Option(help="With --local: the data folder of `hallmark up`.")] = None,
-    json: Json = False,
-) -> None:
-    """Issue a token. It is shown this once; `--local` is the way back in when the last one was lost."""
-    if local:
-        from hallmark.cli.administrator import issue_locally  # noqa: PLC0415 - server modules
-
-        written = issue_locally(account, data, label, expires)
-    else:
-        with base.client() as hallmark:
-            written = hallmark.issue_token(account, label, expires)
-    output.show(written, lambda: _issued(written))
-
-
-def _issued(written: dict[str, Any]) -> None:
-    output.facts({"token id": written["token_id"], "token": written["token"]})
-    output.say("It is not shown again.", "yellow")
-
-
-def revoke(account: Account, token_id: Annotated[str, typer.Argument(help="Its id.")], json: Json = False) -> None:
-    """Make a token open nothing from now on."""
+def grant(account: Account, role: GrantedRole, assets: Assets, json: Json = False) -> None:
+    """Give an account a role on some assets alone."""
     with base.client() as hallmark:
-        written = hallmark.revoke_token(account, token_id)
-    output.show(written, lambda: output.say(f"Revoked {token_id} of {account}"))
+        written = hallmark.grant_role(account, role, assets)
+    output.show(written, lambda: output.say(f"{account} is {role} on {assets}"))
+
+
+def withdraw(account: Account, role: GrantedRole, assets: Assets, json: Json = False) -> None:
+    """Take back what `grant` gave, named as it was granted."""
+    with base.client() as hallmark:
+        written = hallmark.withdraw_role(account, role, assets)
+    output.show(written, lambda: output.say(f"{account} is no longer {role} on {assets}"))
+
+
+def close(account: Account, *, reason: Reason, json: Json = False) -> None:
+    """Shut an account at once: nothing opens it, and all its tokens are gone."""
+    with base.client() as hallmark:
+        written = hallmark.close_account(account, reason)
+    output.show(written, lambda: output.say(f"Closed {account}"))
+
+
+def reopen(account: Account, *, reason: Reason, json: Json = False) -> None:
+    """Open a closed account again, with the roles it had; it needs new tokens."""
+    with base.client() as hallmark:
+        written = hallmark.reopen_account(account, reason)
+    output.show(written, lambda: output.say(f"Reopened {account}. Next: hallmark token issue {account}"))

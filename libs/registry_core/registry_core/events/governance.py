@@ -5,7 +5,7 @@ from typing import Literal
 
 from registry_core.events.base import Event, upcasts
 from registry_core.personal import Sealed
-from registry_core.values import Account, Digest, Ref, State, UseContext, Value
+from registry_core.values import Account, AssetPattern, Digest, Ref, State, UseContext, Value
 
 
 class PolicyActivated(Event, type="io.hallmark.policy.activated.v1", family="policies"):
@@ -64,14 +64,67 @@ class RolesChanged(Event, type="io.hallmark.identity.roles-changed.v1", family="
     roles: tuple[str, ...]
 
 
-class TokenIssued(Event, type="io.hallmark.identity.token-issued.v1", family="identity"):
-    """Only the SHA-256 of the token's 256-bit secret is kept."""
+class RoleGranted(Event, type="io.hallmark.identity.role-granted.v1", family="identity"):
+    """A role on some assets alone, beside the roles that are held everywhere."""
+
+    account: Account
+    role: str
+    assets: AssetPattern
+
+
+class RoleWithdrawn(Event, type="io.hallmark.identity.role-withdrawn.v1", family="identity"):
+    """The end of a grant; named as it was granted."""
+
+    account: Account
+    role: str
+    assets: AssetPattern
+
+
+class AccountClosed(Event, type="io.hallmark.identity.account-closed.v1", family="identity"):
+    """From here on nothing opens the account, and its tokens are gone for good."""
+
+    account: Account
+    reason: str
+
+
+class AccountReopened(Event, type="io.hallmark.identity.account-reopened.v1", family="identity"):
+    """Its roles and grants are what they were; it needs new tokens."""
+
+    account: Account
+    reason: str
+
+
+class TokenIssuedV1(Event, type="io.hallmark.identity.token-issued.v1", family="identity"):
+    """Of a token that does all that its account may. Only the SHA-256 of its 256-bit secret is kept."""
 
     account: Account
     token_id: str
     secret_sha256: str
     expires_at: datetime | None = None
     label: str = ""
+
+
+class TokenIssued(Event, type="io.hallmark.identity.token-issued.v2", family="identity"):
+    """Only the SHA-256 of the token's 256-bit secret is kept.
+
+    A version of its own for `actions` and `assets`: a release that did not know them would take a token that is
+    narrowed for one that is not.
+    """
+
+    account: Account
+    token_id: str
+    secret_sha256: str
+    expires_at: datetime | None = None
+    label: str = ""
+    actions: tuple[str, ...] | None = None
+    """None: all that the account may do. Else of these at most."""
+    assets: tuple[AssetPattern, ...] | None = None
+    """None: wherever the account may. Else there at most."""
+
+
+@upcasts(TokenIssuedV1, to=TokenIssued)
+def _(old: TokenIssuedV1) -> TokenIssued:
+    return TokenIssued(**old.model_dump())
 
 
 class TokenRevoked(Event, type="io.hallmark.identity.token-revoked.v1", family="identity"):

@@ -1,5 +1,6 @@
 """The Litestar application around any set of services: authentication, authorisation, errors, limits, metrics."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,18 +15,23 @@ from litestar.handlers import BaseRouteHandler
 from litestar.middleware import DefineMiddleware
 from litestar.openapi.plugins import ScalarRenderPlugin, SwaggerRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, Receive, Scope, Send
 from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
+from opentelemetry.trace import Span
 from prometheus_client import generate_latest
 
 from registry_core.events import NewerEventTypeError
 from registry_core.http import openapi
-from registry_core.http.caller import Authenticator, Caller, refuse_foreign_origin
+from registry_core.http.authorisation import authorise
+from registry_core.http.caller import Authenticator, Caller, refuse_foreign_origin, sends_credentials
+from registry_core.http.headers import add_headers
+from registry_core.http.last_use import LastUse
+from registry_core.http.limits import Limits
 from registry_core.http.moments import read_moment
 from registry_core.http.questions import Questions
-from registry_core.identity import ACTIONS
+from registry_core.identity import Account
 from registry_core.moments import CLOCK_TOLERANCE
-from registry_core.problems import Problem, forbidden
+from registry_core.problems import Problem
 from registry_core.service import Platform, Service
 from registry_core.store.connections import TRANSIENT
 from registry_core.store.model import DuplicateEventError, EventTooLargeError
@@ -37,13 +43,15 @@ log = structlog.get_logger()
 
 BODY_LIMIT = 4 * 1024 * 1024
 """Bytes of an ordinary request; routes that take files set their own."""
+BODY_SECONDS = 60.0
+"""In which an ordinary body has to come, and each part of a file."""
 AnyRequest = Request[Any, Any, Any]
 
 
 def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
     """The application that serves these services' routes."""
     routes = [route for service in services for route in service.routes]
-    questions = Questions.of(platform.pool)
+    questions, last_use = Questions.of(platform.pool), LastUse(platform.pool)
     return Litestar(
         route_handlers=[live, ready, metrics, *routes],
         guards=[_deny_by_default],
@@ -53,8 +61,15 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
             "moment": Provide(read_moment, sync_to_thread=False),
         },
         state=State(
-            {"platform": platform, "questions": questions, "authenticator": Authenticator(platform, questions)}
+            {
+                "platform": platform,
+                "questions": questions,
+                "authenticator": Authenticator(platform, questions, last_use),
+                "last_use": last_use,
+                "limits": Limits(platform.settings),
+            }
         ),
+        on_shutdown=[last_use.close],
         exception_handlers={
             Problem: _problem,
             ValidationException: _validation,
@@ -66,7 +81,8 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
             asyncpg.DataError: _unfit,
             Exception: _unexpected,
         },
-        middleware=[DefineMiddleware(_Traced), DefineMiddleware(_SecurityHeaders)],
+        middleware=[DefineMiddleware(_Traced), DefineMiddleware(_BodyInTime)],
+        before_send=[add_headers],
         request_class=_JsonRequest,
         request_max_body_size=BODY_LIMIT,
         logging_config=None,  # structlog's, as for everything else
@@ -84,22 +100,35 @@ def make_app(platform: Platform, services: Sequence[Service]) -> Litestar:
 
 
 async def _deny_by_default(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """A route names its action, `action="…"`, or says `public=True`; one that does neither is closed to everybody."""
+    """A route names its `action` and `asset`, or says `public=True`; one that does neither is closed to everybody."""
     if "\0" in connection.scope["path"] or b"%00" in connection.scope["query_string"]:
         raise Problem(400, "invalid", "the address holds a NUL", fix="take %00 out of it")
-    if handler.opt.get("public") or connection.scope["path"].startswith("/schema"):
+    if connection.scope["path"].startswith("/schema") or handler.opt.get("unlimited"):
+        return
+    limits: Limits = connection.app.state.limits
+    if handler.opt.get("public"):
+        limits.stranger(connection, handler.opt.get("counted_by", ""))
         return
     refuse_foreign_origin(connection)
-    account = await connection.app.state.authenticator.account(connection)
+    account = await _authenticated(connection, limits)
     connection.scope["user"] = account
-    action = handler.opt.get("action", "")
-    if not account.may(action):
-        holders = ", ".join(sorted(ACTIONS.get(action, ()))) or "nobody"
-        raise forbidden(
-            f"{account.account} may not {action or 'do this'}",
-            f"ask an administrator for one of these roles: {holders}",
-            roles=sorted(account.roles),
-        )
+    limits.account(connection, account.account)
+    await authorise(connection, handler, account)
+
+
+async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], limits: Limits) -> Account:
+    """The calling account. Raises Problem 401; 429 for an address that is refused too often, unless it is known."""
+    authenticator: Authenticator = connection.app.state.authenticator
+    if not sends_credentials(connection):
+        limits.stranger(connection)
+    elif not authenticator.remembers(connection):
+        limits.check_failures(connection)
+    try:
+        return await authenticator.account(connection)
+    except Problem as problem:
+        if problem.status == 401 and sends_credentials(connection):
+            limits.failed(connection)
+        raise
 
 
 async def _caller(request: AnyRequest) -> Caller:
@@ -113,7 +142,7 @@ def _platform(request: AnyRequest) -> Platform:
     return platform
 
 
-@get("/health/live", public=True, security=[{}], media_type=MediaType.TEXT, sync_to_thread=False)
+@get("/health/live", public=True, unlimited=True, security=[{}], media_type=MediaType.TEXT, sync_to_thread=False)
 def live() -> str:
     """The process answers."""
     return "live"
@@ -122,7 +151,7 @@ def live() -> str:
 _HEAD = "select next_index, clock_timestamp() from log.sealer_state"
 
 
-@get("/health/ready", public=True, security=[{}])
+@get("/health/ready", public=True, unlimited=True, security=[{}])
 async def ready(platform: Platform) -> Response[dict[str, Any]]:
     """Whether the database answers, by a clock that agrees with ours; 503 with the reason when it does not."""
     try:
@@ -135,7 +164,7 @@ async def ready(platform: Platform) -> Response[dict[str, Any]]:
     return Response({"ready": True, "log_size": head})
 
 
-@get("/metrics", public=True, security=[{}], media_type=MediaType.TEXT, sync_to_thread=False)
+@get("/metrics", public=True, unlimited=True, security=[{}], media_type=MediaType.TEXT, sync_to_thread=False)
 def metrics() -> bytes:
     """Prometheus metrics of this process."""
     return generate_latest()
@@ -236,12 +265,47 @@ class _JsonRequest(AnyRequest):
         return value
 
 
+class _BodyInTime:
+    """A body that stops coming is not waited for: each part within BODY_SECONDS, and all of an ordinary one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        loop = asyncio.get_running_loop()
+        streamed, due, more = scope["route_handler"].opt.get("streamed"), loop.time() + BODY_SECONDS, True
+
+        async def receive_in_time() -> Any:
+            nonlocal due, more
+            if not more:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(due):
+                    message = await receive()
+            except TimeoutError:
+                raise _slow() from None
+            more = message["type"] == "http.request" and message["more_body"]
+            due = loop.time() + BODY_SECONDS if streamed else due
+            return message
+
+        await self._app(scope, receive_in_time, send)
+
+
+def _slow() -> Problem:
+    return Problem(
+        408, "too-slow", f"the body did not come within {BODY_SECONDS:g} s", fix="send the request again",
+        headers={"Connection": "close"},
+    )  # fmt: skip
+
+
 class _Traced:
     """A server span per request, continuing the caller's `traceparent`; without tracing, that `traceparent` alone."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._with_span: Any = OpenTelemetryMiddleware(app, excluded_urls="health,metrics")
+        self._with_span: Any = OpenTelemetryMiddleware(
+            app, excluded_urls="health,metrics", server_request_hook=_without_query
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if is_tracing():
@@ -251,31 +315,13 @@ class _Traced:
                 await self._app(scope, receive, send)
 
 
+def _without_query(span: Span, _scope: Any) -> None:
+    """A query may hold a token (`/login?token=`) or name a customer, and traces are kept elsewhere."""
+    attributes = getattr(span, "attributes", None) or {}
+    for name in ("http.url", "http.target", "url.full", "url.query"):
+        if value := attributes.get(name):
+            span.set_attribute(name, "" if name == "url.query" else str(value).partition("?")[0])
+
+
 def _header(scope: Scope, name: bytes) -> str | None:
     return next((value.decode("latin-1") for key, value in scope["headers"] if key == name), None)
-
-
-_HEADERS = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"x-frame-options", b"DENY"),
-    (b"referrer-policy", b"same-origin"),
-    (
-        b"content-security-policy",
-        b"default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'",
-    ),
-]
-
-
-class _SecurityHeaders:
-    """On every answer, except that the API reference may load its own viewer."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start" and not scope["path"].startswith("/schema"):
-                message["headers"] = [*message["headers"], *_HEADERS]
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)

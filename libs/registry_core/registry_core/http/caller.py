@@ -10,9 +10,12 @@ from uuid import UUID, uuid4, uuid5
 
 from litestar.connection import ASGIConnection
 
+from registry_core.access import asset_of
 from registry_core.events import Event, NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
 from registry_core.handlers import Evolving, fold
+from registry_core.http.authorisation import require
+from registry_core.http.last_use import LastUse, TokenName
 from registry_core.http.questions import Questions
 from registry_core.identity import Account, BearerToken, account_stream
 from registry_core.notifier import SEALED
@@ -54,8 +57,8 @@ class Authenticator:
     Each request asks for the stream's version, so a token that was revoked opens nothing from then on.
     """
 
-    def __init__(self, platform: Platform, questions: Questions) -> None:
-        self._platform, self._ask = platform, questions
+    def __init__(self, platform: Platform, questions: Questions, last_use: LastUse) -> None:
+        self._platform, self._ask, self._last_use = platform, questions, last_use
         self.federation = Federation.of(platform, questions)
         self._cache: dict[str, Account] = {}
 
@@ -69,11 +72,18 @@ class Authenticator:
             raise _unauthorised("no token was sent" if not text else "the token is not of Hallmark's form")
         account = await self._current(token)
         if not account.accepts(token, self._platform.clock()):
+            self._cache.pop(token.secret_sha256, None)
             raise _unauthorised("the token is unknown, revoked or expired")
         if len(self._cache) >= REMEMBERED:
             self._cache.clear()
         self._cache[token.secret_sha256] = account
-        return account
+        self._last_use.note(TokenName(token.account, token.token_id), self._platform.clock())
+        return account.narrowed(token)
+
+    def remembers(self, connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+        """Whether the token that is sent opened something before."""
+        token = BearerToken.parse(_token_of(connection) or "")
+        return token is not None and token.secret_sha256 in self._cache
 
     async def _current(self, token: BearerToken) -> Account:
         stream, known = account_stream(token.account), self._cache.get(token.secret_sha256)
@@ -95,6 +105,11 @@ def refuse_foreign_origin(connection: ASGIConnection[Any, Any, Any, Any]) -> Non
             403, "foreign-origin", f"a page of {origin[:200]} may not write with this browser's sign-in",
             fix="write from Hallmark's own pages, or with `Authorization: Bearer <token>`",
         )  # fmt: skip
+
+
+def sends_credentials(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
+    """Whether the caller claims to be somebody."""
+    return "authorization" in connection.headers or COOKIE in connection.cookies
 
 
 def _token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
@@ -141,6 +156,10 @@ class Caller:
     @property
     def name(self) -> str:
         return self.account.account
+
+    def require(self, action: str, asset: str) -> None:
+        """Raises Problem 403 unless the caller may do this to the asset, `kind:name` or a reference to a version."""
+        require(self.account, action, asset_of(asset))
 
     async def decide(self, stream: str, initial: S, decision: Callable[[S], Sequence[Event]]) -> Written:
         """Fold the stream, decide, append; decide anew when somebody else was faster. No events: nothing is written.

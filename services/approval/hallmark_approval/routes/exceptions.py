@@ -10,6 +10,7 @@ from pydantic_core import to_json
 from registry_core.events import Event
 from registry_core.events.lifecycle import ExceptionGranted, ExceptionRequested
 from registry_core.http import Caller
+from registry_core.http.authorisation import IN_PATH
 from registry_core.problems import conflict, forbidden, invalid, not_found
 from registry_core.values import Name, Text, Value
 from registry_core.version import RuleException, Version
@@ -29,7 +30,7 @@ class RequestException(Value):
     expires_at: AwareDatetime
 
 
-@post("/v1/versions/{ref:str}/exceptions", action="except:request")
+@post("/v1/versions/{ref:str}/exceptions", action="except:request", asset=IN_PATH)
 async def request_exception(ref: str, data: RequestException, caller: Caller) -> dict[str, Any]:
     """Ask for a rule (or one finding under it) not to stand in the way of this version for a while."""
     now = caller.platform.clock()
@@ -41,7 +42,7 @@ async def request_exception(ref: str, data: RequestException, caller: Caller) ->
     return written.document(exception=requested.exception)
 
 
-@post("/v1/versions/{ref:str}/exceptions/{exception:str}/grant", action="except:grant")
+@post("/v1/versions/{ref:str}/exceptions/{exception:str}/grant", action="except:grant", asset=IN_PATH)
 async def grant_exception(ref: str, exception: str, caller: Caller) -> dict[str, Any]:
     """A manager grants it; never a person who had a part in the version or asked for its promotion."""
     version = await registered(caller, ref)

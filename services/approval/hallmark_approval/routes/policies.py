@@ -6,6 +6,7 @@ from litestar import MediaType, Request, get, put
 from registry_core.events import Event, RecordedEvent
 from registry_core.events.governance import PolicyActivated
 from registry_core.http import Caller
+from registry_core.http.authorisation import NONE
 from registry_core.http.moments import events_at, stated
 from registry_core.http.openapi import with_body
 from registry_core.moments import Moment
@@ -17,13 +18,13 @@ from hallmark_approval.policy import PackError, load_pack
 from hallmark_approval.process import ACTIVE_POLICY, PolicyStream
 
 
-@get("/v1/policies/{name:str}", action="read", media_type=MediaType.TEXT)
+@get("/v1/policies/{name:str}", action="read", asset=NONE, media_type=MediaType.TEXT)
 async def read_policy(name: str, platform: Platform, moment: Moment) -> str:
     """The active document of a policy, now or then."""
     return (await _activation(platform, name, moment))[1].document
 
 
-@get("/v1/policies/{name:str}/activation", action="read")
+@get("/v1/policies/{name:str}/activation", action="read", asset=NONE)
 async def read_activation(name: str, platform: Platform, moment: Moment) -> dict[str, Any]:
     """Which pack is active, now or then, with its document, and who made it so when."""
     event, active = await _activation(platform, name, moment)

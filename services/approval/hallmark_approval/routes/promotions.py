@@ -6,6 +6,7 @@ from litestar import get, post
 from pydantic import Field
 from registry_core.events.promotions import PromotionRequested
 from registry_core.http import Caller
+from registry_core.http.authorisation import IN_BODY, OF_PROMOTION
 from registry_core.service import Platform
 from registry_core.values import Name, Ref, UseContext, Value, promotion_stream
 
@@ -23,7 +24,7 @@ class RequestPromotion(Value):
     reason: Comment | None = None
 
 
-@post("/v1/promotions", action="promote", status_code=202)
+@post("/v1/promotions", action="promote", asset=IN_BODY, status_code=202)
 async def request_promotion(data: RequestPromotion, caller: Caller) -> dict[str, Any]:
     """Ask for a version to be approved for a use context. The audit starts by itself once every check is in."""
     version, promotion = await registered(caller, data.ref), caller.seed.hex
@@ -37,7 +38,7 @@ async def request_promotion(data: RequestPromotion, caller: Caller) -> dict[str,
     return written.document(promotion=promotion, ref=data.ref)
 
 
-@get("/v1/promotions/{promotion:str}", action="read")
+@get("/v1/promotions/{promotion:str}", action="read", asset=OF_PROMOTION)
 async def read_promotion(promotion: str, platform: Platform) -> dict[str, Any]:
     """Where the promotion stands: rule results, reasons when refused, reviews, the signed decision."""
     state, current = await requested(platform, promotion)

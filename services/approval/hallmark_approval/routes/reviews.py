@@ -6,10 +6,12 @@ from typing import Annotated, Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from litestar import get, post
 from pydantic import Field
+from registry_core.access import asset_of
 from registry_core.events import Event, derived_id
 from registry_core.events.promotions import ReviewRecorded, ReviewRefused
 from registry_core.handlers import load
 from registry_core.http import Caller
+from registry_core.http.authorisation import OF_PROMOTION
 from registry_core.identity import Account, account_stream
 from registry_core.persons import persons
 from registry_core.problems import conflict, forbidden
@@ -41,7 +43,7 @@ class HandInReview(ReviewIntent):
     """DSSE over the statement."""
 
 
-@post("/v1/promotions/{promotion:str}/statement", action="review", status_code=200)
+@post("/v1/promotions/{promotion:str}/statement", action="review", asset=OF_PROMOTION, status_code=200)
 async def read_statement(promotion: str, data: ReviewIntent, platform: Platform) -> dict[str, Any]:
     """The bytes that a reviewer signs (DSSE, payload type as given) and hands in."""
     _, current = await requested(platform, promotion)
@@ -65,7 +67,7 @@ def make_routes(signing_key: Ed25519PrivateKey) -> list[Any]:
         public = signing_key.public_key()
         return {"key_id": key_id(public), "public_key": public_base64(public)}
 
-    @post("/v1/promotions/{promotion:str}/reviews", action="review")
+    @post("/v1/promotions/{promotion:str}/reviews", action="review", asset=OF_PROMOTION)
     async def hand_in_review(promotion: str, data: HandInReview, caller: Caller) -> dict[str, Any]:
         """Approve, reject or ask for remediation, signed. What may not count is recorded as refused."""
         _, current = await requested(caller.platform, promotion)
@@ -136,7 +138,9 @@ def _decide(
         return decide_review(
             promotion,
             review,
-            reviewer=Identity(account=account.account, person=account.person, roles=account.roles),
+            reviewer=Identity(
+                account=account.account, person=account.person, roles=account.roles_on(str(asset_of(promotion.ref)))
+            ),
             review_keys=keys,
             parties=who,
             valid_for=valid_for,

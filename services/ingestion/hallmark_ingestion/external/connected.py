@@ -14,7 +14,7 @@ from registry_core.telemetry import current_traceparent
 
 async def check_allowed(reader: Reader, account: str, action: str) -> None:
     """Raises Problem 403 where the account may not do this now."""
-    if not (await load(reader, Account(), account_stream(account))).may(action):
+    if not (await load(reader, Account(), account_stream(account))).reach(action):
         raise forbidden(
             f"{account}, in whose name this comes, may not {action}",
             f"give it a role that may: `hallmark account roles {account} --role contributor`",

@@ -6,11 +6,14 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
+from registry_core.access import asset_of
 from registry_core.events import Event, NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
 from registry_core.events.evidence import EvidenceAttached
 from registry_core.events.versions import ArtifactStored
 from registry_core.handlers import load
+from registry_core.http.authorisation import require
+from registry_core.identity import Account, account_stream
 from registry_core.problems import Problem, conflict, invalid
 from registry_core.service import Platform
 from registry_core.store.model import Append, Conflict
@@ -81,6 +84,8 @@ async def register_fetched(platform: Platform, fetched: Fetched) -> str:
     Raises Problem 409 where the name stands for other content; ConnectionError where content has left the store.
     """
     command = command_of(fetched)
+    account = await load(platform.reader, Account(), account_stream(fetched.account))
+    require(account, "register", asset_of(command.ref))
     for document in fetched.documents:
         await platform.objects.put(document.content)
     for _ in range(ATTEMPTS):

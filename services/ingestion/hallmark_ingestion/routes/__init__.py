@@ -16,13 +16,14 @@ from hallmark_ingestion.routes import (
     logins,
     privacy,
     sources,
+    tokens,
     uploads,
     versions,
 )  # fmt: skip
 
 _ROUTES: list[Any] = [
     *versions.ROUTES, *uploads.ROUTES, *downloads.ROUTES, *assets.ROUTES, *aliases.ROUTES, *events.ROUTES,
-    *identity.ROUTES, *logins.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES, *imports.ROUTES,
+    *identity.ROUTES, *logins.ROUTES, *tokens.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES, *imports.ROUTES,
 ]  # fmt: skip
 
 

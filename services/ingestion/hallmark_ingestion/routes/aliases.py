@@ -10,6 +10,7 @@ from registry_core.events import Event, RecordedEvent
 from registry_core.events.aliases import AliasMoved, AliasRemoved
 from registry_core.handlers import fold, load
 from registry_core.http import Caller
+from registry_core.http.authorisation import IN_PATH, NONE
 from registry_core.http.moments import stated
 from registry_core.moments import Moment
 from registry_core.problems import conflict, invalid, not_found
@@ -31,7 +32,7 @@ def _checked(alias: str) -> str:
         raise invalid(str(error), "write e.g. champion", field="alias") from error
 
 
-@get("/v1/assets/{asset:str}/aliases", action="read")
+@get("/v1/assets/{asset:str}/aliases", action="read", asset=IN_PATH)
 async def list_aliases(asset: str, platform: Platform, moment: Moment) -> dict[str, Any]:
     """Every alias of the asset with its version and that one's state, now or then."""
     stream, protected = await _read(platform, checked_asset(asset), moment)
@@ -56,7 +57,7 @@ async def _versions(platform: Platform, aliases: Aliases, moment: Moment) -> dic
     return {ref: fold(Version(), found[ref]) for ref in refs}
 
 
-@get("/v1/assets/{asset:str}/aliases/{alias:str}", action="read")
+@get("/v1/assets/{asset:str}/aliases/{alias:str}", action="read", asset=IN_PATH)
 async def read_alias(asset: str, alias: str, platform: Platform, moment: Moment) -> dict[str, Any]:
     """Where the alias points, now or then (`ref` null: nowhere any more), and every move with before and after."""
     stream, protected = await _read(platform, checked_asset(asset), moment)
@@ -80,7 +81,7 @@ def _told(event: RecordedEvent) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@put("/v1/assets/{asset:str}/aliases/{alias:str}", action="amend")
+@put("/v1/assets/{asset:str}/aliases/{alias:str}", action="amend", asset=IN_PATH)
 async def move_alias(asset: str, alias: str, data: MoveAlias, caller: Caller) -> dict[str, Any]:
     """Have the alias point to this version. `If-Match` takes the `stream_version` of the asset's aliases."""
     wanted = Alias(checked_asset(asset), _checked(alias), caller.name, data.reason)
@@ -92,7 +93,7 @@ async def move_alias(asset: str, alias: str, data: MoveAlias, caller: Caller) ->
     )
 
 
-@delete("/v1/assets/{asset:str}/aliases/{alias:str}", action="amend", status_code=200)
+@delete("/v1/assets/{asset:str}/aliases/{alias:str}", action="amend", asset=IN_PATH, status_code=200)
 async def remove_alias(asset: str, alias: str, caller: Caller, reason: Reason) -> dict[str, Any]:
     """Have the alias point to nothing; its history stays."""
     wanted = Alias(checked_asset(asset), _checked(alias), caller.name, reason)
@@ -114,14 +115,14 @@ async def _change(caller: Caller, wanted: Alias, decision: Decision, concerned: 
     def decide(state: Aliases) -> list[Event]:
         if state.targets.get(wanted.name) != leaves:
             raise conflict(f"{wanted.name} was moved by somebody else just now", "look where it points, and try again")
-        may_move(wanted, caller.account.roles, protected=protected, answers_for_all=answers)
+        may_move(wanted, caller.account.roles_on(wanted.asset), protected=protected, answers_for_all=answers)
         return decision(state, protected)
 
     written = await caller.decide(stream, Aliases(), decide)
     return written.document(asset=wanted.asset, alias=wanted.name)
 
 
-@get("/v1/protected-aliases", action="read")
+@get("/v1/protected-aliases", action="read", asset=NONE)
 async def read_protected(platform: Platform, moment: Moment) -> dict[str, Any]:
     """The aliases that managers alone move, now or then."""
     events = (await platform.store.read_streams_at([PROTECTED_STREAM], moment))[PROTECTED_STREAM]

@@ -9,6 +9,7 @@ from litestar import get
 from registry_core.aliases import Aliases, alias_stream
 from registry_core.events import RecordedEvent
 from registry_core.handlers import fold
+from registry_core.http.authorisation import IN_PATH
 from registry_core.http.moments import not_yet, stated
 from registry_core.moments import Moment
 from registry_core.problems import invalid, not_found
@@ -30,7 +31,7 @@ class Member:
     state: Version
 
 
-@get("/v1/assets/{asset:str}", action="read")
+@get("/v1/assets/{asset:str}", action="read", asset=IN_PATH)
 async def read_asset(asset: str, platform: Platform, moment: Moment) -> dict[str, Any]:
     """All versions of an asset with their states, now or then; the newest, the newest that is approved, the aliases."""
     refs = await platform.store.streams_under(f"{checked_asset(asset)}@")

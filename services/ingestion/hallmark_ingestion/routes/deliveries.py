@@ -33,6 +33,7 @@ def make_routes(secrets: SourceSecrets) -> list[Any]:
     @post(
         "/v1/sources/{name:str}/deliveries",
         public=True,
+        counted_by="name",
         security=[{}],
         request_max_body_size=MOST_BYTES,
         operation_class=with_body("application/json"),

@@ -7,6 +7,7 @@ from litestar import HttpMethod, Request, Response, get, route
 from litestar.openapi import ResponseSpec
 from litestar.response import Stream
 from registry_core.handlers import load
+from registry_core.http.authorisation import IN_PATH
 from registry_core.http.representation import Representation, Span, span_asked_for, unchanged
 from registry_core.problems import Problem
 from registry_core.service import Platform
@@ -25,6 +26,7 @@ URL_LIFETIME: Final = timedelta(minutes=5)
     "/v1/versions/{ref:str}/files/{name:path}",
     http_method=[HttpMethod.GET, HttpMethod.HEAD],
     action="download",
+    asset=IN_PATH,
     media_type="application/octet-stream",
     responses={
         206: ResponseSpec(bytes, media_type="application/octet-stream", generate_examples=False, description="A part"),
@@ -48,7 +50,7 @@ async def download_file(ref: str, name: str, request: AnyRequest, platform: Plat
     return Stream(chunks, status_code=status, headers=offered.describing(span))
 
 
-@get("/v1/versions/{ref:str}/urls/{name:path}", action="download")
+@get("/v1/versions/{ref:str}/urls/{name:path}", action="download", asset=IN_PATH)
 async def download_url(ref: str, name: str, platform: Platform) -> dict[str, Any]:
     """An address at the object store that gives the file to anybody until `expires_at`; verify it by `digest`."""
     file = await _stored(platform, ref, name)

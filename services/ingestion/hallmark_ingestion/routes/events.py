@@ -6,6 +6,7 @@ from litestar import Request, Response, post
 from litestar.openapi import ResponseSpec
 from litestar.openapi.spec import OpenAPIFormat, OpenAPIType, Reference, Schema
 from registry_core.http import Caller
+from registry_core.http.authorisation import EACH
 from registry_core.http.openapi import with_body
 from registry_core.problems import Problem
 
@@ -13,7 +14,7 @@ from hallmark_ingestion.bindings import BATCH, STRUCTURED, from_request
 from hallmark_ingestion.cloudevents import MOST_IN_A_BATCH
 from hallmark_ingestion.commands import ACCEPTED
 from hallmark_ingestion.conflicts import keep_conflicts
-from hallmark_ingestion.intake import carry_out
+from hallmark_ingestion.intake import allowed_to, carry_out
 
 _TEXT = Schema(type=OpenAPIType.STRING, min_length=1, max_length=512)
 _EVENT = Schema(
@@ -33,12 +34,12 @@ _BODY = with_body({STRUCTURED: _EVENT, BATCH: Schema(type=OpenAPIType.ARRAY, ite
 _EACH = ResponseSpec(list[dict[str, Any]], description="Of a batch, an outcome for each", generate_examples=False)
 
 
-@post("/v1/events", action="register", status_code=202, operation_class=_BODY, responses={207: _EACH})
+@post("/v1/events", action="register", asset=EACH, status_code=202, operation_class=_BODY, responses={207: _EACH})
 async def take_events(request: Request[Any, Any, Any], caller: Caller) -> Response[Any]:
     """One event (202), or a batch with an outcome for each (207): acknowledged is durable, though not yet sealed."""
     sent = from_request(request.scope["headers"], await request.body())
     events = sent if isinstance(sent, list) else [sent]
-    outcomes = await carry_out(caller.platform, events, caller.name)
+    outcomes = await carry_out(caller.platform, events, caller.name, allowed_to(caller.account))
     await keep_conflicts(caller.platform, caller.name, events, outcomes)
     if isinstance(sent, list):
         return Response([_document(outcome) for outcome in outcomes], status_code=207)

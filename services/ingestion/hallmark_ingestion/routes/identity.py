@@ -1,25 +1,42 @@
-"""Accounts, roles, tokens and signing keys. All of it is events; only administrators change it."""
+"""Accounts, roles, grants and signing keys. All of it is events; only administrators change it."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from litestar import Request, delete, get, post, put
-from pydantic import AwareDatetime, Field, StringConstraints
+from litestar.params import Parameter
+from pydantic import Field, StringConstraints
+from registry_core.access import Grant, kind_of_role
 from registry_core.events import Event
-from registry_core.events.governance import AccountCreated, RolesChanged, SigningKeyRegistered, TokenRevoked
-from registry_core.handlers import fold, load
+from registry_core.events.governance import (
+    AccountClosed,
+    AccountCreated,
+    AccountReopened,
+    RoleGranted,
+    RolesChanged,
+    RoleWithdrawn,
+    SigningKeyRegistered,
+)
+from registry_core.handlers import fold
 from registry_core.http import Caller
+from registry_core.http.authorisation import NONE
+from registry_core.http.last_use import last_used
 from registry_core.http.moments import events_at, stated
-from registry_core.identity import ROLE, Account, BearerToken, account_stream, new_token
+from registry_core.identity import ROLE, Account, BearerToken, account_stream
 from registry_core.moments import Moment
-from registry_core.problems import conflict, forbidden, invalid, not_found
+from registry_core.problems import Problem, conflict, forbidden, invalid
 from registry_core.proofs.keys import key_id, public_from_base64
 from registry_core.service import Platform
 from registry_core.values import Account as AccountId
-from registry_core.values import Value
+from registry_core.values import AssetPattern, Text, Value
 
-from hallmark_ingestion.accounts import identify_accounts, named
+from hallmark_ingestion.accounts import identify_accounts, known_account, named, not_reserved
+from hallmark_ingestion.routes.tokens import described
 
+_GRANTED = r"^(viewer|contributor|manager|auditor|reviewer:[a-z]{1,32})$"
+"""Administrators are so everywhere or not at all: whom they let in is for every asset."""
+MOST_GRANTS: Final = 200
+"""Of one account: each of its requests looks at them."""
 Role = Annotated[str, StringConstraints(pattern=ROLE)]
 
 AnyRequest = Request[Any, Any, Any]
@@ -38,9 +55,13 @@ class NewRoles(Value):
     roles: tuple[Role, ...]
 
 
-class NewToken(Value):
-    label: Annotated[str, Field(max_length=128)] = ""
-    expires_at: AwareDatetime | None = None
+class NewGrant(Value):
+    role: Annotated[str, StringConstraints(pattern=_GRANTED)]
+    assets: AssetPattern
+
+
+class Because(Value):
+    reason: Text
 
 
 class NewSigningKey(Value):
@@ -48,21 +69,33 @@ class NewSigningKey(Value):
     purpose: Literal["review", "provenance"]
 
 
-@get("/v1/whoami", action="read")
+@get("/v1/whoami", action="read", asset=NONE)
 async def whoami(caller: Caller, request: AnyRequest) -> dict[str, Any]:
-    """The calling account; for a token of Hallmark's own also `expires_at`, null where it has no end."""
+    """The calling account, and what its token is narrowed to.
+
+    For a token of Hallmark's own also `expires_at`, null where it has no end.
+    """
     account = caller.account
-    known = await named(caller.platform, account)
+    names, actions = await named(caller.platform, account), account.scope.actions
     sent = BearerToken.parse(request.headers.get("authorization", "").removeprefix("Bearer "))
     token = account.tokens.get(sent.token_id) if sent else None
     ends = {"expires_at": token.expires_at} if token else {}
-    return {"account": account.account, "kind": account.kind, **known, "roles": sorted(account.roles), **ends}
+    return {
+        "account": account.account, "kind": account.kind, **names, "roles": sorted(account.roles),
+        "grants": _grants(account), "actions": sorted(actions) if actions is not None else None,
+        "assets": account.scope.reach.patterns, **ends,
+    }  # fmt: skip
+
+
+def _grants(account: Account) -> list[dict[str, str]]:
+    return [grant._asdict() for grant in sorted(account.grants)]
 
 
 @post("/v1/accounts", action="identity")
 async def create_account(data: NewAccount, caller: Caller) -> dict[str, Any]:
     """A human's or a pipeline's account."""
     not_reserved(data.account)
+    _fit(data.kind, *data.roles)
     created = await _created(data, caller.platform)
 
     def decide(state: Account) -> list[Event]:
@@ -92,19 +125,18 @@ async def read_account(account: str, platform: Platform, moment: Moment) -> dict
     fix = "create it first: `hallmark account create`"
     events = await events_at(platform, account_stream(account), moment, f"the account {account[:64]}", fix)
     state = fold(Account(), events)
-    known = await named(platform, state)
-    return {**_describe(state, moment.reading(platform.clock())), **known, **stated(moment)}
+    names = await named(platform, state)
+    return {**await _describe(platform, state, moment.reading(platform.clock())), **names, **stated(moment)}
 
 
-def _describe(state: Account, at: datetime) -> dict[str, Any]:
+async def _describe(platform: Platform, state: Account, at: datetime) -> dict[str, Any]:
     return {
         "account": state.account,
         "kind": state.kind,
+        "closed": state.closed,
         "roles": sorted(state.roles),
-        "tokens": [
-            {"token_id": i, "expires_at": token.expires_at, "in_force": token.in_force(at)}
-            for i, token in state.tokens.items()
-        ],
+        "grants": _grants(state),
+        "tokens": described(state, await last_used(platform.pool, [state.account]), at),
         "logins": [
             {"login": i, "issuer": login.issuer, "roles_follow": login.roles_follow}
             for i, login in state.logins.items()
@@ -128,39 +160,75 @@ async def change_roles(account: str, data: NewRoles, caller: Caller) -> dict[str
 
     def decide(state: Account) -> list[Event]:
         changed = known_account(state).roles != frozenset(data.roles)
+        _fit(state.kind, *data.roles)
+        if caller.name == account and "admin" in state.roles and "admin" not in data.roles:
+            raise _lost("take it away from oneself")
         return [RolesChanged(account=account, roles=data.roles)] if changed else []
 
     return (await caller.decide(account_stream(account), Account(), decide)).document(account=account)
 
 
-@post("/v1/accounts/{account:str}/tokens", action="identity")
-async def issue_token(account: str, data: NewToken, caller: Caller) -> dict[str, Any]:
-    """A token, shown this once. Asking again with the same Idempotency-Key does not show it again."""
+def _lost(what: str) -> Problem:
+    """Whoever changes accounts is an administrator, so there is always one as long as nobody does this."""
+    return forbidden(f"the last administrator could be lost: nobody may {what}", "ask another administrator to do it")
+
+
+@post("/v1/accounts/{account:str}/grants", action="identity", status_code=200)
+async def grant_role(account: str, data: NewGrant, caller: Caller) -> dict[str, Any]:
+    """A role on the assets of a pattern, beside the account's other roles."""
     not_reserved(account)
-    known_account(await load(caller.platform.reader, Account(), account_stream(account)))
-    text, issued = new_token(account, data.expires_at, data.label)
-    written = await caller.decide(
-        account_stream(account), Account(), lambda state: [issued] if known_account(state) else []
-    )
-    state = await load(caller.platform.reader, Account(), account_stream(account))
-    if issued.token_id not in state.tokens:
-        raise conflict("a token was issued for this Idempotency-Key before", "revoke that one and ask with a new key")
-    return written.document(account=account, token=text, token_id=issued.token_id)
-
-
-@delete("/v1/accounts/{account:str}/tokens/{token_id:str}", action="identity", status_code=200)
-async def revoke_token(account: str, token_id: str, caller: Caller) -> dict[str, Any]:
-    """From now on the token opens nothing."""
+    granted = RoleGranted(account=account, role=data.role, assets=data.assets)
 
     def decide(state: Account) -> list[Event]:
-        if token_id not in known_account(state).tokens:
-            raise not_found(f"token {token_id} of {account}", "list what the account has, or it is revoked already")
-        return [TokenRevoked(account=account, token_id=token_id)]
+        _fit(known_account(state).kind, data.role)
+        if len(state.grants) >= MOST_GRANTS:
+            raise conflict(f"{account} has {MOST_GRANTS} grants", "grant on a pattern such as model:credit-*")
+        return [] if Grant(data.role, data.assets) in state.grants else [granted]
 
-    return (await caller.decide(account_stream(account), Account(), decide)).document(token_id=token_id)
+    return (await caller.decide(account_stream(account), Account(), decide)).document(account=account)
 
 
-@post("/v1/accounts/{account:str}/signing-keys", action="read")
+@delete("/v1/accounts/{account:str}/grants", action="identity", status_code=200)
+async def withdraw_role(
+    account: str,
+    caller: Caller,
+    role: Annotated[str, Parameter(pattern=_GRANTED)],
+    assets: Annotated[str, Parameter(max_length=256)],
+) -> dict[str, Any]:
+    """The end of a grant, named as it was granted."""
+    not_reserved(account)
+
+    def decide(state: Account) -> list[Event]:
+        held = Grant(role, assets) in known_account(state).grants
+        return [RoleWithdrawn(account=account, role=role, assets=assets)] if held else []
+
+    return (await caller.decide(account_stream(account), Account(), decide)).document(account=account)
+
+
+@post("/v1/accounts/{account:str}/close", action="identity", status_code=200)
+async def close_account(account: str, data: Because, caller: Caller) -> dict[str, Any]:
+    """Shut the account at once: nothing opens it, and all its tokens are gone."""
+    not_reserved(account)
+    if caller.name == account:
+        raise _lost("close their own account")
+
+    def decide(state: Account) -> list[Event]:
+        return [] if known_account(state).closed else [AccountClosed(account=account, reason=data.reason)]
+
+    return (await caller.decide(account_stream(account), Account(), decide)).document(account=account)
+
+
+@post("/v1/accounts/{account:str}/reopen", action="identity", status_code=200)
+async def reopen_account(account: str, data: Because, caller: Caller) -> dict[str, Any]:
+    """Roles and grants are as before; tokens have to be issued anew."""
+
+    def decide(state: Account) -> list[Event]:
+        return [AccountReopened(account=account, reason=data.reason)] if known_account(state).closed else []
+
+    return (await caller.decide(account_stream(account), Account(), decide)).document(account=account)
+
+
+@post("/v1/accounts/{account:str}/signing-keys", action="own-keys", asset=NONE)
 async def register_signing_key(account: str, data: NewSigningKey, caller: Caller) -> dict[str, Any]:
     """An Ed25519 public key with which the account signs: review keys by oneself, provenance keys by administrators."""
     not_reserved(account)
@@ -168,6 +236,8 @@ async def register_signing_key(account: str, data: NewSigningKey, caller: Caller
         raise forbidden(f"{caller.name} may not register review keys of {account}", "let them register their own")
     if data.purpose == "provenance" and not caller.account.may("identity"):
         raise forbidden("whose provenance is trusted is for administrators to say", "ask one to register this key")
+    if data.purpose == "review":
+        _fit(caller.account.kind, "reviewer")
     event = _key_event(account, data)
 
     def decide(state: Account) -> list[Event]:
@@ -188,15 +258,13 @@ def _key_event(account: str, data: NewSigningKey) -> SigningKeyRegistered:
     )
 
 
-def not_reserved(account: str) -> None:
-    if account.startswith(("service:", "kafka:")):
-        raise invalid("names that begin with service: and kafka: are Hallmark's own", "take another", field="/account")
+def _fit(kind: str, *roles: str) -> None:
+    """Raises Problem 422: four eyes are persons'."""
+    if kind == "service" and any(kind_of_role(role) == "reviewer" for role in roles):
+        raise invalid("a service account never reviews: four eyes are persons'", "give the role to a person's account")
 
 
-def known_account(state: Account) -> Account:
-    if state.version < 0:
-        raise not_found("this account", "create it first: `hallmark account create`")
-    return state
-
-
-ROUTES = [whoami, create_account, read_account, change_roles, issue_token, revoke_token, register_signing_key]
+ROUTES: list[Any] = [
+    whoami, create_account, read_account, change_roles, grant_role, withdraw_role, close_account, reopen_account,
+    register_signing_key,
+]  # fmt: skip

@@ -8,6 +8,7 @@ from litestar.params import Parameter
 from pydantic import Field
 from registry_core.events import derived_id
 from registry_core.http import Caller
+from registry_core.http.authorisation import EACH, IN_BODY
 from registry_core.problems import Problem, invalid, not_found
 from registry_core.service import Platform
 from registry_core.sources import find_source
@@ -27,12 +28,13 @@ class ImportVersion(Value):
     url: Annotated[str, Field(max_length=400)]
     """`hf://organisation/name@revision`; the revision is resolved to its commit."""
     ref: Ref | None = None
-    """What it is registered as; by default `model:<organisation>.<name>@` its tag's version or its commit."""
+    """What it is registered as; whoever may register some assets alone has to name it. By default
+    `model:<organisation>.<name>@` its tag's version or its commit."""
     source: str | None = None
     """A connected source of kind `huggingface`: asked by its address, and the repository followed from then on."""
 
 
-@post("/v1/imports", action="register", status_code=202)
+@post("/v1/imports", action="register", asset=IN_BODY, status_code=202)
 async def import_version(data: ImportVersion, caller: Caller) -> dict[str, Any]:
     """Import one commit of a repository as a draft. `GET /v1/imports/<id>` tells how far it is."""
     try:
@@ -66,14 +68,17 @@ async def _document(platform: Platform, made: UUID) -> dict[str, Any]:
     return found
 
 
-@get("/v1/imports/{number:str}", action="read")
-async def read_import(number: str, platform: Platform) -> dict[str, Any]:
+@get("/v1/imports/{number:str}", action="read", asset=EACH)
+async def read_import(number: str, caller: Caller) -> dict[str, Any]:
     """`state` is waiting, running, done or refused; `reason` and `fix` say why not."""
     try:
         made = UUID(number)
     except ValueError:
         raise not_found(f"import {number[:100]}", "list them: GET /v1/imports") from None
-    return await _document(platform, made)
+    found = await _document(caller.platform, made)
+    if found["account"] != caller.name:
+        caller.require("read", found["ref"])
+    return found
 
 
 @get("/v1/imports", action="read")

@@ -26,8 +26,7 @@ from registry_core.store.logins import Logins, new_workload
 from registry_core.telemetry import current_traceparent
 from registry_core.values import Value
 
-from hallmark_ingestion.accounts import identify_accounts
-from hallmark_ingestion.routes.identity import known_account, not_reserved
+from hallmark_ingestion.accounts import identify_accounts, known_account, not_reserved
 
 
 class NewLogin(Value):

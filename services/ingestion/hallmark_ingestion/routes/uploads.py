@@ -12,6 +12,7 @@ from litestar import HttpMethod, Request, Response, delete, patch, put, route
 from litestar.openapi import ResponseSpec
 from registry_core.events.versions import ArtifactStored
 from registry_core.http import Caller
+from registry_core.http.authorisation import IN_PATH
 from registry_core.http.openapi import with_body
 from registry_core.problems import Problem
 from registry_core.uploads import Upload
@@ -29,6 +30,7 @@ _OFFSET: Final = re.compile("[0-9]{1,15}")
 @put(
     "/v1/versions/{ref:str}/files/{name:path}",
     action="amend",
+    asset=IN_PATH,
     request_max_body_size=None,
     streamed=True,
     operation_class=with_body("application/octet-stream"),
@@ -40,8 +42,12 @@ async def store_file(ref: str, name: str, request: AnyRequest, caller: Caller) -
 
 
 @route(
-    "/v1/versions/{ref:str}/uploads/{name:path}", http_method=[HttpMethod.HEAD], action="amend", status_code=204
-)  # fmt: skip
+    "/v1/versions/{ref:str}/uploads/{name:path}",
+    http_method=[HttpMethod.HEAD],
+    action="amend",
+    asset=IN_PATH,
+    status_code=204,
+)
 async def upload_offset(ref: str, name: str, caller: Caller) -> Response[None]:
     """`Upload-Offset` says how much of the file is here; the next PATCH goes on from there."""
     state, file = await _declared(caller, ref, name)
@@ -55,6 +61,7 @@ async def upload_offset(ref: str, name: str, caller: Caller) -> Response[None]:
 @patch(
     "/v1/versions/{ref:str}/uploads/{name:path}",
     action="amend",
+    asset=IN_PATH,
     request_max_body_size=None,
     streamed=True,
     operation_class=with_body("application/octet-stream"),
@@ -78,7 +85,7 @@ async def upload_part(ref: str, name: str, request: AnyRequest, caller: Caller) 
     return Response(await _put_together(caller, ref, file, upload), headers=_progress(offset, complete=True))
 
 
-@delete("/v1/versions/{ref:str}/uploads/{name:path}", action="amend")
+@delete("/v1/versions/{ref:str}/uploads/{name:path}", action="amend", asset=IN_PATH)
 async def cancel_upload(ref: str, name: str, caller: Caller) -> None:
     """Forget what has come of a file so far."""
     _, file = await _declared(caller, ref, name)

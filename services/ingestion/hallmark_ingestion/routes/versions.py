@@ -5,11 +5,13 @@ from typing import Annotated, Any
 
 from litestar import Request, get, patch, post
 from litestar.params import QueryParameter
+from registry_core.access import asset_of
 from registry_core.aliases import resolve
 from registry_core.events import Event
 from registry_core.events.evidence import EvidenceAttached
 from registry_core.handlers import fold, load
 from registry_core.http import Caller
+from registry_core.http.authorisation import IN_BODY, IN_PATH
 from registry_core.http.moments import events_at, stated
 from registry_core.http.openapi import with_body
 from registry_core.moments import Moment
@@ -42,7 +44,7 @@ def checked(ref: str) -> str:
     return ref
 
 
-@post("/v1/versions", action="register")
+@post("/v1/versions", action="register", asset=IN_BODY)
 async def register_version(data: RegisterVersion, caller: Caller) -> dict[str, Any]:
     """Register a draft. The same content again answers the same; other content under the name is a conflict."""
     found = Version()
@@ -57,7 +59,7 @@ async def register_version(data: RegisterVersion, caller: Caller) -> dict[str, A
     return written.document(ref=data.ref, digest=content_digest(data.content), stream_version=version)
 
 
-@get("/v1/versions/{ref:str}", action="read")
+@get("/v1/versions/{ref:str}", action="read", asset=IN_PATH)
 async def read_version(ref: str, platform: Platform, moment: Moment) -> dict[str, Any]:
     """The version's state now or then, folded from its own events; `stream_version` is what If-Match takes.
 
@@ -109,7 +111,8 @@ def describe(state: Version, at: datetime) -> dict[str, Any]:
 async def writable(caller: Caller, ref: str) -> Version:
     """The version, for a caller who may write to it. Raises Problem 404, or 403 that tells who may."""
     version = required(await load(caller.platform.reader, Version(), checked(ref)))
-    if "manager" not in caller.account.roles and not await answers_for(caller, version):
+    manages = "manager" in caller.account.roles_on(str(asset_of(ref)))
+    if not manages and not await answers_for(caller, version):
         raise may_not_write(version, caller.name)
     return version
 
@@ -123,7 +126,7 @@ async def answers_for(caller: Caller, version: Version) -> bool:
     return any(same_person(caller.account.person, person) for person in known.values())
 
 
-@patch("/v1/versions/{ref:str}/metadata", action="amend")
+@patch("/v1/versions/{ref:str}/metadata", action="amend", asset=IN_PATH)
 async def amend_metadata(ref: str, data: Metadata, caller: Caller) -> dict[str, Any]:
     """Complete or correct the fields that are sent; the others stay."""
     await writable(caller, ref)
@@ -135,6 +138,7 @@ async def amend_metadata(ref: str, data: Metadata, caller: Caller) -> dict[str, 
 @post(
     "/v1/versions/{ref:str}/evidence",
     action="amend",
+    asset=IN_PATH,
     request_max_body_size=EVIDENCE_LIMIT,
     operation_class=with_body("application/octet-stream"),
 )

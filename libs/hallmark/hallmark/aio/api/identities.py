@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from urllib.parse import urlencode
 
 from hallmark.aio.session import AsyncSession
 from hallmark.wire import Document, present, read, segment, write
@@ -35,13 +36,45 @@ class Identities(AsyncSession):
         """Replace the account's roles: viewer, contributor, reviewer:<role>, manager, admin, auditor."""
         return await self.ask(write("PUT", f"/v1/accounts/{segment(account)}/roles", {"roles": list(roles)}))
 
-    async def issue_token(self, account: str, label: str = "", expires_at: datetime | None = None) -> Document:
-        """`token` is shown this once.
+    async def grant_role(self, account: str, role: str, assets: str) -> Document:
+        """A role on the assets of a pattern, e.g. `model:credit-*`, beside the account's other roles."""
+        return await self.ask(
+            write("POST", f"/v1/accounts/{segment(account)}/grants", {"role": role, "assets": assets})
+        )
+
+    async def withdraw_role(self, account: str, role: str, assets: str) -> Document:
+        """End a grant, named as it was granted."""
+        query = urlencode({"role": role, "assets": assets})
+        return await self.ask(write("DELETE", f"/v1/accounts/{segment(account)}/grants?{query}"))
+
+    async def close_account(self, account: str, reason: str) -> Document:
+        """Shut it at once: nothing opens it, and its tokens are gone."""
+        return await self.ask(write("POST", f"/v1/accounts/{segment(account)}/close", {"reason": reason}))
+
+    async def reopen_account(self, account: str, reason: str) -> Document:
+        """With the roles it had; it needs new tokens."""
+        return await self.ask(write("POST", f"/v1/accounts/{segment(account)}/reopen", {"reason": reason}))
+
+    async def issue_token(
+        self,
+        account: str,
+        label: str = "",
+        expires_at: datetime | None = None,
+        *,
+        actions: Sequence[str] | None = None,
+        assets: Sequence[str] | None = None,
+    ) -> Document:
+        """`token` is shown this once; `expires_at` says how long it is good. Narrowed to actions and assets, if named.
 
         Where the server was lost between issuing and answering, the retry is refused (409) rather than issue two.
         """
-        body = present(label=label, expires_at=expires_at.isoformat() if expires_at else None)
+        until = expires_at.isoformat() if expires_at else None
+        body = present(label=label, expires_at=until, actions=actions, assets=assets)
         return await self.ask(write("POST", f"/v1/accounts/{segment(account)}/tokens", body))
+
+    async def tokens(self, unused_days: int | None = None) -> Document:
+        """Every token in force, with its last use; or those that nobody used for so many days."""
+        return await self.ask(read("/v1/tokens", unused_days=unused_days))
 
     async def revoke_token(self, account: str, token_id: str) -> Document:
         return await self.ask(write("DELETE", f"/v1/accounts/{segment(account)}/tokens/{segment(token_id)}"))

@@ -49,6 +49,11 @@ create table if not exists work.idempotency (
   seed uuid primary key, body_sha256 bytea not null, at timestamptz not null default now()
 );
 
+-- When each token was last used, as far as it has been written: no part of the log, and lost without harm.
+create table if not exists work.token_use (
+  account text not null, token_id text not null, used_at timestamptz not null, primary key (account, token_id)
+);
+
 create table if not exists work.projections (
   name text primary key, log_index bigint not null
 );
