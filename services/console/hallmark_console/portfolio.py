@@ -1,4 +1,4 @@
-"""What of the portfolio wants attention: pure functions over rows of `version_overview`."""
+"""What of the portfolio wants attention: pure functions over rows of `version_overview`, with whether they are `unowned`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -41,9 +41,14 @@ def _of(row: Row, now: datetime) -> list[Attention]:
         count = row["open_critical"]
         text = f"{count} critical vulnerabilit{'y' if count == 1 else 'ies'} open"
         items.append(Attention(row["ref"], "high", "Vulnerable", text, who=row["owner"]))
-    if row["state"] in IN_SERVICE and not row["owner"]:
-        items.append(Attention(row["ref"], "medium", "Unowned", "In service without an owner: name one"))
+    if row["state"] in IN_SERVICE and row["unowned"]:
+        items.append(Attention(row["ref"], "medium", "Unowned", _unowned(row)))
     return items + [_expiring(row, a) for a in row["approvals"] if _soon(a, now)]
+
+
+def _unowned(row: Row) -> str:
+    left = [account for account in (row["owner"], row["backup_owner"]) if account]
+    return f"{' and '.join(left) or 'Nobody'} {'left' if left else 'answers for it'}: name an owner"
 
 
 def _clock(row: Row, clock: dict[str, Any], now: datetime) -> Attention:

@@ -42,6 +42,13 @@ async def _rows(pool: Pool, sql: str, *arguments: Any) -> list[Row]:
     return [json.loads(row["row"]) for row in found]
 
 
+_UNOWNED: Final = """
+    not exists (select from unnest(array[v.owner, v.backup_owner]) named
+                 where named is not null
+                   and not exists (select from views.accounts a where a.account = named and a.closed))"""
+"""Nobody is named who answers for it, or the account of everybody who is named is closed."""
+
+
 async def state_counts(pool: Pool, reach: Reach) -> dict[str, int]:
     """Versions by state."""
     counting = "select state, count(*) as n from views.version_overview where ref ^@ any($1::text[]) group by state"
@@ -53,14 +60,14 @@ async def coverage(pool: Pool, reach: Reach) -> Row:
     """How many of the versions that are not retired have what promotion asks for."""
     (row,) = await _rows(
         pool,
-        """select (select count(distinct (kind, name)) from views.version_overview
+        f"""select (select count(distinct (kind, name)) from views.version_overview
                     where ref ^@ any($1::text[])) as assets,
-                  count(*) as versions, count(owner) as owned,
+                  count(*) as versions, count(*) filter (where not {_UNOWNED}) as owned,
                   count(*) filter (where sbom_matched) as sbom,
                   count(*) filter (where provenance_verified) as provenance,
                   count(*) filter (where scan_verdict = 'clean') as scanned,
                   count(*) filter (where evaluations_passed > 0 and evaluations_failed = 0) as evaluated
-             from views.version_overview where state <> 'retired' and ref ^@ any($1::text[])""",
+             from views.version_overview v where state <> 'retired' and ref ^@ any($1::text[])""",
         reach.prefixes,
     )
     return row
@@ -70,10 +77,10 @@ async def wanting_attention(pool: Pool, now: datetime, reach: Reach) -> list[Row
     """Rows that `portfolio.attention` may find something in; at most 200."""
     return await _rows(
         pool,
-        """select * from views.version_overview
+        f"""select v.*, {_UNOWNED} as unowned from views.version_overview v
             where state <> 'retired' and ref ^@ any($2::text[])
               and (open_critical > 0 or scan_verdict = 'malicious' or clocks <> '[]'
-                   or (owner is null and state in ('approved', 'deprecated'))
+                   or (state in ('approved', 'deprecated') and {_UNOWNED})
                    or exists (select from jsonb_array_elements(approvals) a
                                where (a->>'expires_at')::timestamptz < $1))
             order by open_critical desc, updated_at desc limit 200""",

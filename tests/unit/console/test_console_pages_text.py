@@ -72,7 +72,7 @@ def test_rows_of_one_event_share_the_id_that_stands_on_the_last() -> None:
 async def test_attention_names_what_is_urgent_first() -> None:
     now = datetime.now(UTC)
     rows = await projected(VERSION_OVERVIEW, *((stream, event) for stream, event, _, _ in portfolio(now)))
-    items = attention(rows.values(), now)
+    items = attention([{**row, "unowned": row["owner"] is None} for row in rows.values()], now)
     assert [(item.kind, item.urgency) for item in items] == [
         ("Vulnerable", "high"), ("Malicious file", "high"), ("Clock running", "high"), ("Unowned", "medium"),
         ("Approval expires", "medium"),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from registry_core.events import RecordedEvent
 from registry_core.events.evidence import ArtifactScanned
+from registry_core.events.governance import AccountClosed, AccountCreated
 from registry_core.events.sources import Difference, ExternalDriftDetected
 from registry_core.projections import Projection
 from registry_core.store.memory import MemoryEventStore
@@ -70,6 +71,8 @@ async def log_of_a_portfolio() -> list[RecordedEvent]:
     found = Difference(aspect="alias champion", before="1", after="2")
     drift = ExternalDriftDetected(source="nightly", object="churn", difference=found, ref="model:churn@0.4.2")
     await record(store, "external:nightly:churn", drift, actor="service:ingestion")
+    dana = AccountCreated(account="dana", kind="human", person="dana")
+    await record(store, "account:dana", dana, AccountClosed(account="dana", reason="left"), actor="admin")
     return store.log
 
 
