@@ -32,13 +32,16 @@ def mac(secret: str, content: bytes) -> bytes:
     return hmac.new(secret.encode(), content, hashlib.sha256).digest()
 
 
+MODEL = {"name": "credit-risk", "version": "1"}
+
+
 def mlflow(
     data: Any = None, *, secret: str = SECRET, at: datetime | None = None, delivery: str = "",
     event: str = "model_version.created",
 ) -> Sent:  # fmt: skip
     entity, _, action = event.partition(".")
     at, delivery = at or datetime.now(UTC), delivery or str(uuid4())
-    content = {"entity": entity, "action": action, "timestamp": at.isoformat(), "data": data or {"name": "credit-risk"}}
+    content = {"entity": entity, "action": action, "timestamp": at.isoformat(), "data": data or MODEL}
     body, stamp = json.dumps(content).encode(), str(int(at.timestamp()))
     signature = "v1," + base64.b64encode(mac(secret, f"{delivery}.{stamp}.".encode() + body)).decode()
     signed = {"x-mlflow-delivery-id": delivery, "x-mlflow-timestamp": stamp, "x-mlflow-signature": signature}

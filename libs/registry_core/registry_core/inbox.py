@@ -5,7 +5,7 @@ proof failed are kept, too, so that somebody sees why; but the newest few alone,
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
@@ -144,6 +144,20 @@ async def tallies(pool: Pool) -> dict[str, Tally]:
         last = max([*proven, *filter(None, [known.last_at])], default=None)
         found[row["source"]] = Tally({**known.counts, row["outcome"]: row["n"]}, last)
     return found
+
+
+async def heard(pool: Pool, stream: str) -> dict[str, datetime]:
+    """When each aspect of an external object was last spoken of."""
+    return {row["aspect"]: row["at"] for row in await pool.fetch("select * from work.heard where stream = $1", stream)}
+
+
+def hear(stream: str, aspects: Iterable[str], at: datetime) -> Execute:
+    """The effect that remembers that these aspects were spoken of."""
+    return Execute(
+        """insert into work.heard (stream, aspect, at) select $1, a, $3 from unnest($2::text[]) a order by a
+           on conflict (stream, aspect) do update set at = greatest(heard.at, excluded.at)""",
+        (stream, list(aspects), at),
+    )
 
 
 async def prune(pool: Pool, before: datetime) -> None:

@@ -42,6 +42,7 @@ class Source:
     url: str = ""
     connected: bool = False
     connected_at: datetime | None = None
+    """Since when without a break; another account or address is none."""
     secret_changed_at: datetime | None = None
 
     def evolve(self, event: RecordedEvent) -> "Source":
@@ -51,7 +52,8 @@ class Source:
         match data:
             case SourceConnected():
                 about = {name: getattr(data, name) for name in ("source", "kind", "account", "url")}
-                return replace(self, **about, connected=True, connected_at=at)
+                since = self.connected_at if self.connected else at
+                return replace(self, **about, connected=True, connected_at=since)
             case SourceSecretChanged():
                 return replace(self, secret_changed_at=at)
             case SourceDisconnected():

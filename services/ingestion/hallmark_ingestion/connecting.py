@@ -30,6 +30,8 @@ from registry_core.telemetry import APPENDED, current_traceparent
 from registry_core.values import Account as AccountId
 from registry_core.values import Text, Value
 
+from hallmark_ingestion.external.observing import KINDS
+
 ATTEMPTS: Final = 20
 LONGEST_GRACE: Final = 90 * 86_400
 Secret = Annotated[str, StringConstraints(pattern=r"^[!-~]{16,256}$")]
@@ -90,6 +92,9 @@ class _MovedError(Exception):
 
 async def connect(caller: Caller, secrets: SourceSecrets, new: NewSource) -> Changed:
     """Again with other values, those hold; its secret stays unless the kind changes or one is given. Raises Problem."""
+    if new.kind in KINDS and not new.url:
+        fix = "name the server: `--url https://…`; its webhooks are hints, and what is true is asked there"
+        raise invalid(f"a source of the kind {new.kind} has an address where it is asked", fix, "/url")
     await _check_account(caller, new.account)
     event = SourceConnected(source=new.name, kind=new.kind, account=new.account, url=new.url, connected_by=caller.name)
 
@@ -138,7 +143,7 @@ async def _check_account(caller: Caller, name: str) -> None:
     """Nobody's own account: what a source says is not said by a person. Raises Problem."""
     account = await load(caller.platform.reader, Account(), account_stream(name))
     if account.version < 0:
-        fix = f"create it: `hallmark account create {name} --kind service --role contributor`"
+        fix = f"create it: `hallmark account create {name} --service --role contributor`"
         raise not_found(f"the account {name}", fix)
     if account.kind != "service":
         raise invalid(f"{name} is a person's account", "name a service account: a source is no person", "/account")

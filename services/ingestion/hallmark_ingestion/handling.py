@@ -60,7 +60,7 @@ async def _effects(platform: Platform, reader: Reader, delivery: Delivery) -> Se
         case Release():
             return [await _registered(platform, reader, delivery, meaning)]
         case Change():
-            return await _announced(reader, delivery, meaning)
+            return await _announced(platform, reader, delivery, meaning)
         case _:
             raise UnreadableError(f"a {delivery.kind} delivery of this sort is handled by the lifecycle service")
 
@@ -76,7 +76,7 @@ async def _registered(platform: Platform, reader: Reader, delivery: Delivery, re
     return settled(delivery.id, "taken", told=[f"{outcome['ref']} is {outcome['outcome']}"])
 
 
-async def _announced(reader: Reader, delivery: Delivery, change: Change) -> Sequence[Effect]:
+async def _announced(platform: Platform, reader: Reader, delivery: Delivery, change: Change) -> Sequence[Effect]:
     """What differs from what is known of the object, and is not older than that; said once for each delivery."""
     stream, announced = external_stream(delivery.source, change.thing), derived_id(delivery.id, "announced")
     (events,) = await reader.read(stream)
@@ -84,22 +84,26 @@ async def _announced(reader: Reader, delivery: Delivery, change: Change) -> Sequ
         return [settled(delivery.id, "taken", told=["announced before"])]
     at = min(change.at or delivery.received_at, reader.now)
     known = fold(External(), events)
-    differences = news(known, change.after, at)
+    differences = news(known, await inbox.heard(platform.pool, stream), change.after, at)
+    heard = inbox.hear(stream, change.after, at)
     if not differences:
-        return [settled(delivery.id, "nothing", reason=f"nothing of {change.thing} differs from what is known already")]
+        reason = f"nothing of {change.thing} differs from what is known, or is newer"
+        return [heard, settled(delivery.id, "nothing", reason=reason)]
     event = ExternalChangeAnnounced(
         source=delivery.source, object=change.thing, delivery=delivery.key, differences=differences
     )
     emit = Emit(stream, [event], expected=known.version, ids=[announced], occurred_at=at)
-    return [emit, settled(delivery.id, "taken", told=[_difference(change.thing, each) for each in differences])]
+    return [emit, heard, settled(delivery.id, "taken", told=[_difference(change.thing, each) for each in differences])]
 
 
-def news(known: External, after: Mapping[str, Any], at: datetime) -> tuple[Difference, ...]:
-    """What is told of an object and was not known; what is older than the last word on it is none."""
+def news(
+    known: External, heard: Mapping[str, datetime], after: Mapping[str, Any], at: datetime
+) -> tuple[Difference, ...]:
+    """What is told of an object and was not known; what is older than the last word on it (`heard`) is none."""
     return tuple(
         Difference(aspect=aspect, before=known.state.get(aspect), after=value)
         for aspect, value in after.items()
-        if known.state.get(aspect) != value and (aspect not in known.at or known.at[aspect] <= at)
+        if known.state.get(aspect) != value and max(known.at.get(aspect, at), heard.get(aspect, at)) <= at
     )
 
 

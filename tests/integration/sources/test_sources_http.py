@@ -13,7 +13,7 @@ from registry_core.identity import account_stream
 from registry_core.messaging.jobs import JobRunner
 from registry_core.store import ANY, Append
 from support import new, until
-from support_inbox import Inbox
+from support_inbox import NOWHERE, Inbox
 from support_sources import (
     KINDS,
     SECRET,
@@ -70,11 +70,12 @@ async def test_secrets_are_wrapped_where_they_are_kept(sources: Inbox) -> None:
 
 async def test_connecting_again_with_the_same_values_says_nothing_new(sources: Inbox) -> None:
     await sources.connect("mlflow")
-    body = {"name": "mlflow", "kind": "mlflow", "account": "mlflow-feed"}
+    body = {"name": "mlflow", "kind": "mlflow", "account": "mlflow-feed", "url": NOWHERE}
     again = await sources.admin.post("/v1/sources", json=body)
     assert (again.status_code, "secret" in again.json()) == (201, False)
-    changed = await sources.admin.post("/v1/sources", json={**body, "url": "https://mlflow.example"})
-    assert (changed.json()["url"], "secret" in changed.json()) == ("https://mlflow.example", False)
+    since = again.json()["connected_at"]
+    changed = (await sources.admin.post("/v1/sources", json={**body, "url": "http://127.0.0.1:7"})).json()
+    assert (changed["url"], "secret" in changed, changed["connected_at"]) == ("http://127.0.0.1:7", False, since)
     assert len(await sources.events("source:mlflow")) == 2
     assert (await sources.send("mlflow", mlflow())).status_code == 202
 
@@ -88,6 +89,7 @@ async def test_connecting_again_with_the_same_values_says_nothing_new(sources: I
         ({"kind": "gitlab"}, 400, "kind"),
         ({"name": "No Name"}, 400, "name"),
         ({"url": "ftp://x"}, 400, "url"),
+        ({"kind": "mlflow"}, 422, "--url"),
     ],
 )
 async def test_what_cannot_be_connected_is_told(sources: Inbox, change: dict[str, str], status: int, what: str) -> None:
@@ -201,7 +203,7 @@ async def test_the_same_id_with_another_body_is_a_conflict_and_kept(sources: Inb
 
 @pytest.mark.parametrize(
     ("kind", "sent", "asked"),
-    [("mlflow", mlflow(), "credit-risk"), ("huggingface", huggingface(), "model/acme/bert")],
+    [("mlflow", mlflow(), "credit-risk"), ("huggingface", huggingface(), "acme/bert")],
 )
 async def test_a_hint_has_the_source_asked(idle: Inbox, kind: str, sent: Sent, asked: str) -> None:
     await idle.connect(kind)
@@ -209,10 +211,10 @@ async def test_a_hint_has_the_source_asked(idle: Inbox, kind: str, sent: Sent, a
     await run_jobs(idle)
     found = await idle.show(delivery)
     assert (found["outcome"], asked in found["told"][0]) == ("taken", True)
-    payloads = await idle.platform.pool.fetch("select payload from work.jobs where kind = 'observe'")
-    assert [json.loads(row["payload"]) for row in payloads] == [
-        {"source": kind, "object": asked, "delivery": found["key"]}
-    ]
+    (row,) = await idle.platform.pool.fetch("select payload from work.jobs where kind = 'observe'")
+    payload = json.loads(row["payload"])
+    assert (payload["source"], payload["object"], payload["delivery"]) == (kind, asked, found["key"])
+    assert payload["announces"]
 
 
 async def run_jobs(inbox_: Inbox) -> None:
@@ -306,6 +308,14 @@ async def test_sagemaker_s_states_are_told_with_what_was_before_and_said_once(so
     told = announced(await sources.events("external:sagemaker:credit"))
     states = [(before, after) for aspect, before, after in told if aspect == "approval of version 2"]
     assert states == [(None, "PendingManualApproval"), ("PendingManualApproval", "Approved"), ("Approved", "Rejected")]
+
+
+async def test_a_state_that_comes_late_is_not_the_state_though_the_later_one_brought_no_news(sources: Inbox) -> None:
+    await sources.connect("sagemaker")
+    start = datetime.now(UTC) - timedelta(minutes=5)
+    for status, second, outcome in (("Approved", 0, "taken"), ("Approved", 3, "nothing"), ("Rejected", 2, "nothing")):
+        sent = sagemaker(status, at=start + timedelta(seconds=second))
+        assert (await sources.deliver("sagemaker", sent))["outcome"] == outcome
 
 
 async def test_wandb_s_alias_moves_are_told_with_before_and_after(sources: Inbox) -> None:

@@ -19,3 +19,8 @@ create unique index if not exists deliveries_by_key on work.deliveries (source, 
   where outcome not in ('refused', 'conflict');
 create index if not exists deliveries_by_source on work.deliveries (source, received_at desc);
 create index if not exists deliveries_by_time on work.deliveries (received_at);
+
+-- When a source last said what an aspect of an object is, also where that was known already and so is not in the log.
+create table if not exists work.heard (
+  stream text, aspect text, at timestamptz not null, primary key (stream, aspect)
+);
