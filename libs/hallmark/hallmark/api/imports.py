@@ -3,8 +3,11 @@
 
 from typing import Any
 
-from hallmark.session import Session
+from hallmark.session import Progress, Session
 from hallmark.wire import Document, present, read, segment, write
+
+_ENDED = ("done", "refused")
+_POLL_SECONDS = 0.5
 
 
 class Imports(Session):
@@ -20,6 +23,21 @@ class Imports(Session):
     def import_of(self, number: str) -> Document:
         """One import: `state` is waiting, running, done or refused; `reason` and `fix` say why not."""
         return self.ask(read(f"/v1/imports/{segment(number)}"))
+
+    def wait_import(self, number: str, *, progress: Progress | None = None) -> Document:
+        """Until the import is done or refused; the server goes on also without anybody who waits.
+
+        `progress` counts bytes that are stored.
+        """
+        stored = 0
+        while True:
+            found = self.import_of(number)
+            if progress:
+                progress(found["bytes_stored"] - stored)
+            stored = found["bytes_stored"]
+            if found["state"] in _ENDED:
+                return found
+            self._retry.sleep(_POLL_SECONDS)
 
     def imports(self, *, limit: int | None = None) -> list[Any]:
         """Every import, newest first."""

@@ -1,16 +1,11 @@
 """`hallmark import`."""
 
-import time
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
 from hallmark.cli import base, output
 from hallmark.cli.base import Json
-
-ENDED: Final = ("done", "refused")
-_PAUSE: Final = 0.5
-"""Seconds between two questions how far it is."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -31,22 +26,11 @@ def import_version(
     with base.client() as hallmark:
         found = hallmark.import_version(url, ref=ref, source=source)
         if wait:
-            found = _ended(hallmark, found)
+            with output.progress("importing", 0) as count:
+                found = hallmark.wait_import(found["id"], progress=count)
     if found["state"] == "refused":
         base.fail(found["reason"], found["fix"])
     output.show(found, lambda: output.say(_told(found)))
-
-
-def _ended(hallmark: Any, found: dict[str, Any]) -> dict[str, Any]:
-    """Shown as it comes; whoever stops waiting stops nothing."""
-    shown = 0
-    with output.progress("importing", 0) as count:
-        while found["state"] not in ENDED:
-            time.sleep(_PAUSE)
-            found = hallmark.import_of(found["id"])
-            count(found["bytes_stored"] - shown)
-            shown = found["bytes_stored"]
-    return found
 
 
 def _told(found: dict[str, Any]) -> str:

@@ -2,8 +2,11 @@
 
 from typing import Any
 
-from hallmark.aio.session import AsyncSession
+from hallmark.aio.session import AsyncSession, Progress
 from hallmark.wire import Document, present, read, segment, write
+
+_ENDED = ("done", "refused")
+_POLL_SECONDS = 0.5
 
 
 class Imports(AsyncSession):
@@ -19,6 +22,21 @@ class Imports(AsyncSession):
     async def import_of(self, number: str) -> Document:
         """One import: `state` is waiting, running, done or refused; `reason` and `fix` say why not."""
         return await self.ask(read(f"/v1/imports/{segment(number)}"))
+
+    async def wait_import(self, number: str, *, progress: Progress | None = None) -> Document:
+        """Until the import is done or refused; the server goes on also without anybody who waits.
+
+        `progress` counts bytes that are stored.
+        """
+        stored = 0
+        while True:
+            found = await self.import_of(number)
+            if progress:
+                progress(found["bytes_stored"] - stored)
+            stored = found["bytes_stored"]
+            if found["state"] in _ENDED:
+                return found
+            await self._retry.sleep(_POLL_SECONDS)
 
     async def imports(self, *, limit: int | None = None) -> list[Any]:
         """Every import, newest first."""
