@@ -23,7 +23,7 @@ from registry_core.store import ANY, Append
 from registry_core.values import UseContext, promotion_stream
 from support import new, running
 from support_authorisation import Route, specification
-from support_portfolio import registered
+from support_portfolio import digest, registered
 
 SPECIFICATION: Final = specification()
 ROLES: Final = ("viewer", "contributor", "reviewer", "manager", "admin", "auditor")
@@ -59,7 +59,7 @@ def name_of(asset: str) -> str:
 
 def requested(asset: str) -> PromotionRequested:
     return PromotionRequested(
-        promotion=name_of(asset), ref=f"{asset}@1.0.0", digest="sha256:" + "0" * 64, requested_by="ci",
+        promotion=name_of(asset), ref=f"{asset}@1.0.0", digest=digest(f"{asset}@1.0.0"), requested_by="ci",
         context=UseContext(business_function="lending"), environment="production", expedite=False,
     )  # fmt: skip
 
@@ -120,6 +120,8 @@ class Asked:
                 return {"json": {"ref": f"{self.asset}@2.0.0", "digest": "sha256:" + "0" * 64}}
             case ("POST", "/v1/promotions"):
                 return {"json": {"ref": ref, "context": {"business_function": "lending"}}}
+            case ("POST", "/v1/imports"):
+                return {"json": {"ref": ref, "url": "nowhere"}}
             case ("POST", "/v1/events"):
                 return {"content": cloud_event(self.asset), "headers": STRUCTURED}
             case ("GET", "/v1/served"):
@@ -236,8 +238,9 @@ async def test_what_is_public_asks_for_no_token(everything: Everything) -> None:
             assert await outcome(everything.app, "", Asked(route, OWN)) in ("through", "unknown"), route
     public = {route.path for route in SPECIFICATION.routes if route.on == "public"}
     assert public == {
-        "/health/live", "/health/ready", "/metrics", "/v1/log/key", "/v1/decision-key", "/login", "/logout",
-        "/static/{name}",
+        "/health/live", "/health/ready", "/metrics", "/v1/log/key", "/v1/decision-key", "/login", "/login/oidc",
+        "/login/callback", "/logout", "/v1/sign-in", "/v1/sessions", "/v1/sessions/current", "/static/{name}",
+        "/v1/sources/{name}/deliveries",
     }  # fmt: skip
 
 

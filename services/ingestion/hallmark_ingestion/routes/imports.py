@@ -8,7 +8,7 @@ from litestar.params import Parameter
 from pydantic import Field
 from registry_core.events import derived_id
 from registry_core.http import Caller
-from registry_core.http.authorisation import EACH, IN_BODY
+from registry_core.http.authorisation import IN_BODY, LISTED
 from registry_core.problems import Problem, invalid, not_found
 from registry_core.service import Platform
 from registry_core.sources import find_source
@@ -68,7 +68,7 @@ async def _document(platform: Platform, made: UUID) -> dict[str, Any]:
     return found
 
 
-@get("/v1/imports/{number:str}", action="read", asset=EACH)
+@get("/v1/imports/{number:str}", action="read", asset=LISTED)
 async def read_import(number: str, caller: Caller) -> dict[str, Any]:
     """`state` is waiting, running, done or refused; `reason` and `fix` say why not."""
     try:
