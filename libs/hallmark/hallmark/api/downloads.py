@@ -1,10 +1,11 @@
 # Made from aio/api/downloads.py by `make sdk`: change it there.
 """Downloads: a version's files into a folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
+import httpx
 from pydantic import ValidationError
 from registry_core.values import File
 
@@ -15,6 +16,7 @@ from hallmark.partial import Partial, has_content, place
 from hallmark.wire import Call, Document, read, version_path
 
 RANGE_NOT_SATISFIABLE: Final = 416
+_PIECE: Final = 256 * 1024
 Outcome = Literal["downloaded", "present"]
 
 
@@ -88,9 +90,26 @@ class Downloads(Versions):
     def _receive(self, call: Call, partial: Partial, meter: Meter) -> None:
         with self.opened(call, partial.headers) as response:
             partial.begin(response.status_code, response.headers)
-            for chunk in response.iter_bytes():  # as they come: a chunk size would lose the last when it breaks
-                partial.write(chunk)
+            for piece in _pieces(response):
+                partial.write(piece)
                 meter.at(partial.position)
+
+
+def _pieces(response: httpx.Response) -> Iterator[bytes]:
+    """What comes, gathered, since writing has its price each time; what came before a break is not lost."""
+    held, broken = bytearray(), None
+    try:
+        for chunk in response.iter_bytes():
+            held += chunk
+            if len(held) >= _PIECE:
+                yield bytes(held)
+                held.clear()
+    except httpx.TransportError as error:
+        broken = error
+    if held:
+        yield bytes(held)
+    if broken:
+        raise broken
 
 
 def _file(described: Document) -> File:

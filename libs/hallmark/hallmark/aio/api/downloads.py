@@ -1,10 +1,11 @@
 """Downloads: a version's files into a folder."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
 import anyio.to_thread
+import httpx
 from pydantic import ValidationError
 from registry_core.values import File
 
@@ -15,6 +16,7 @@ from hallmark.partial import Partial, has_content, place
 from hallmark.wire import Call, Document, read, version_path
 
 RANGE_NOT_SATISFIABLE: Final = 416
+_PIECE: Final = 256 * 1024
 Outcome = Literal["downloaded", "present"]
 
 
@@ -88,9 +90,26 @@ class Downloads(Versions):
     async def _receive(self, call: Call, partial: Partial, meter: Meter) -> None:
         async with self.opened(call, partial.headers) as response:
             partial.begin(response.status_code, response.headers)
-            async for chunk in response.aiter_bytes():  # as they come: a chunk size would lose the last when it breaks
-                await anyio.to_thread.run_sync(partial.write, chunk)
+            async for piece in _pieces(response):
+                await anyio.to_thread.run_sync(partial.write, piece)
                 meter.at(partial.position)
+
+
+async def _pieces(response: httpx.Response) -> AsyncIterator[bytes]:
+    """What comes, gathered, since writing has its price each time; what came before a break is not lost."""
+    held, broken = bytearray(), None
+    try:
+        async for chunk in response.aiter_bytes():
+            held += chunk
+            if len(held) >= _PIECE:
+                yield bytes(held)
+                held.clear()
+    except httpx.TransportError as error:
+        broken = error
+    if held:
+        yield bytes(held)
+    if broken:
+        raise broken
 
 
 def _file(described: Document) -> File:
