@@ -179,8 +179,9 @@ async def test_hostile_texts_are_shown_as_text(browser: httpx.AsyncClient) -> No
 async def test_pages_are_private_and_load_nothing_from_elsewhere(browser: httpx.AsyncClient, path: str) -> None:
     answer = await browser.get(path)
     assert answer.headers["cache-control"] == "no-store"
-    assert "script-src" not in answer.headers["content-security-policy"]
-    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    allowed = answer.headers["content-security-policy"]
+    assert "unsafe" not in allowed
+    assert {"default-src 'none'", "script-src 'self'", "frame-ancestors 'none'"} <= set(allowed.split("; "))
     page = Tags(answer.text)
     loaded = [attrs.get("src") or attrs.get("href") for tag, attrs in page.tags if tag in ("script", "img", "link")]
     for path_of_asset in set(loaded):
