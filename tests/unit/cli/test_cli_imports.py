@@ -30,6 +30,11 @@ def test_an_import_is_asked_for_and_waited_for(server: FakeServer, hallmark: Hal
     assert waited.url.path == f"/v1/imports/{NUMBER}"
 
 
+def test_its_end_is_one_document_for_machines(server: FakeServer, hallmark: Hallmark):
+    server.will(stage("waiting"), stage("done", ref="model:minilm@1.0.0", digest="sha256:0"))
+    assert json.loads(hallmark("import", "hf://org/minilm", "--json").stdout)["ref"] == "model:minilm@1.0.0"
+
+
 def test_a_refused_import_ends_with_its_reason_and_the_next_step(server: FakeServer, hallmark: Hallmark):
     server.will(stage("waiting"), stage("refused", reason="org/x is gated", fix="accept its conditions"))
     result = hallmark("import", "hf://org/x")

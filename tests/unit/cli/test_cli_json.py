@@ -22,7 +22,15 @@ OWN_WORK: Final = {
     "events list", "audit verify", "logout",
 }  # fmt: skip
 """Without a server that could answer; each has a test of its own that reads its JSON."""
-LONGER: Final = {"review approve", "review reject", "review remediate", "download", "audit pack", "audit export"}
+LONGER: Final = {
+    "review approve",
+    "review reject",
+    "review remediate",
+    "download",
+    "audit pack",
+    "audit export",
+    "import",
+}
 """More than one answer of a server makes them succeed; likewise."""
 ARGUMENTS: Final = {
     "ref": REF, "what": REF, "asset": "model:credit-risk", "alias": "champion", "path": "file.json",
