@@ -14,8 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
+from hallmark import AsyncClient
 from registry_core.settings import Settings
+from support import token_of
 from support_actions import Run
+from support_oidc import AUDIENCE, issuing, rsa_key
 from support_pipeline import METADATA, REF, Pipeline, pipeline
 
 ROOT = Path(__file__).parents[3]
@@ -123,6 +126,26 @@ async def test_without_a_token_the_jobs_own_is_asked_for_and_masked(place: Pipel
     assert asked == [({"api-version": ["2.0"], "audience": [place.url]}, "Bearer r")]
     assert run.log.startswith(f"::add-mask::{place.token}\n")
     assert run.log.count(place.token) == 1
+
+
+async def test_the_jobs_own_token_opens_what_its_repository_is_bound_to(settings: Settings, tmp_path: Path):
+    with issuing(rsa_key("ci")) as github:
+        told = settings.model_copy(update={"oidc_issuers": github.url, "oidc_audience": AUDIENCE})
+        async with pipeline(told, tmp_path) as place:
+            (tmp_path / "template.txt").write_text("Answer politely.")
+            root = await token_of(place.platform, "root", "admin")
+            async with AsyncClient(place.url, root) as admin:
+                await admin.create_account("ci-acme", kind="service", roles=["contributor"])
+                await admin.bind_workload("ci-acme", github.url, {"repository": "acme/answers"})
+            token = github.token(place.platform.clock().timestamp(), repository="acme/answers")
+            with issuer(token) as (address, _):
+                run = use(place, token="", audience=AUDIENCE, metadata="")
+                own = {"ACTIONS_ID_TOKEN_REQUEST_URL": address, "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "r"}
+                run.environment = {**run.environment, **own}
+                await run.run()
+            assert run.codes == {"keyless": 0, "register": 0, "summary": 0}, run.log
+            async with place.client() as hallmark:
+                assert (await hallmark.version(REF))["registered_by"] == "ci-acme"
 
 
 async def test_without_any_token_it_says_what_to_give(place: Pipeline):
