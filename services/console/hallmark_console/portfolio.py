@@ -1,4 +1,4 @@
-"""What of the portfolio wants attention: pure functions over rows of `version_overview`, with whether they are `unowned`."""
+"""What of the portfolio wants attention: pure functions over rows of `version_overview`, each with `unowned`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
