@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import pytest
-from httpx import ASGITransport, AsyncClient, Response
+from httpx import ASGITransport, AsyncClient, Request, Response
 from litestar import Litestar
 from registry_core.access import ACTIONS
 from registry_core.events import Event
@@ -144,10 +144,11 @@ async def outcome(app: Litestar, token: str, asked: Asked) -> str:
     headers = {"authorization": f"Bearer {token}"} if token else {}
     if asked.route.path.endswith("/live"):
         return await _opened(app, token, asked.path)
-    async with AsyncClient(transport=ASGITransport(app=app), base_url="http://hallmark") as http:  # type: ignore[arg-type]  # both are ASGI
-        options = {**asked.options}
-        headers |= options.pop("headers", {})
-        answer = await http.request(asked.route.method, asked.path, headers=headers, **options)
+    options = {**asked.options}
+    headers |= options.pop("headers", {})
+    request = Request(asked.route.method, f"http://hallmark{asked.path}", headers=headers, **options)
+    answer = await ASGITransport(app=app).handle_async_request(request)  # type: ignore[arg-type]  # both are ASGI
+    await answer.aread()
     return _told(asked, answer)
 
 
