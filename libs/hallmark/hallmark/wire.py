@@ -15,8 +15,8 @@ Document = dict[str, Any]
 Chunks = Callable[[], Iterable[bytes] | AsyncIterable[bytes]]
 """Makes the body anew for each attempt; of the kind that its client sends."""
 
-BUSY: Final = frozenset({502, 503, 504})
-"""Statuses of a server, or of a proxy before it, that is just not there: the same call may be sent again."""
+BUSY: Final = frozenset({429, 502, 503, 504})
+"""Statuses of a server, or of a proxy before it, that is just not there, or asked too often: send the call again."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 3.0
 _VERIFYING: Final = 600.0
 """Seconds in which the server has put together and verified the largest file."""
@@ -87,6 +87,12 @@ def pauses() -> Iterator[float]:
     while True:
         yield pause * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, no secret
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+def retry_after(header: str) -> float:
+    """The seconds that an answer says to wait (RFC 9110, 10.2.3); 0 where it says none, or a date."""
+    text = header.strip()
+    return float(text) if text.isascii() and text.isdigit() and len(text) < 6 else 0.0
 
 
 def answer(body: bytes, media_type: str) -> Any:

@@ -41,6 +41,22 @@ def test_a_write_sent_again_is_the_same_write(
     assert len({(r.headers["idempotency-key"], r.content, str(r.url)) for r in server.requests}) == 1
 
 
+def test_who_is_told_to_wait_waits_as_long(connect: Connect, server: FakeServer, time: FakeTime):
+    server.will(httpx.Response(429, headers={"retry-after": "17"}), httpx.Response(200, json={"ref": "model:m@1.0.0"}))
+    begun = time.now
+    with connect(*WHERE, time=time) as hallmark:
+        assert hallmark.version("model:m@1.0.0") == {"ref": "model:m@1.0.0"}
+    assert 17 <= time.now - begun < 18
+
+
+def test_who_is_told_to_wait_for_too_long_gives_up_at_once(connect: Connect, server: FakeServer, time: FakeTime):
+    server.will(httpx.Response(429, headers={"retry-after": "99999"}))
+    begun = time.now
+    with connect(*WHERE, time=time) as hallmark, pytest.raises(UnreachableError, match="429"):
+        hallmark.version("model:m@1.0.0")
+    assert (time.now, len(server.requests)) == (begun, 1)
+
+
 def test_every_call_has_a_key_of_its_own_and_reads_have_none(connect: Connect, server: FakeServer, time: FakeTime):
     server.will(httpx.Response(200, json={}))
     with connect(*WHERE, time=time) as hallmark:

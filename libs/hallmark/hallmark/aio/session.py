@@ -31,6 +31,7 @@ class _BusyError(Exception):
         refusal = wire.refusal(response.status_code, response.content)
         told = f": {refusal.detail}" if refusal.problem else ""
         self.fix = refusal.fix if refusal.problem else ""
+        self.after = wire.retry_after(response.headers.get("retry-after", ""))
         super().__init__(f"it answered {response.status_code}{told}")
 
 
@@ -105,15 +106,16 @@ class AsyncSession:
                 raise HallmarkError("Bad request", f"this cannot be sent: {error}", fix="look at the token") from error
             except (httpx.TransportError, _BusyError) as error:
                 reason = str(error) or type(error).__name__
+                wait = max(pause, error.after) if isinstance(error, _BusyError) else pause
                 if moved() > before:
                     begun, before = self._retry.clock(), moved()
-                if self._retry.clock() - begun + pause > self._retry.seconds:
+                if self._retry.clock() - begun + wait > self._retry.seconds:
                     fix = error.fix if isinstance(error, _BusyError) else ""
                     raise UnreachableError(self.url, reason, self._retry.seconds, fix) from error
                 if not noticed:
                     self._retry.notice(reason)
                 noticed = True
-            await self._retry.sleep(pause)
+            await self._retry.sleep(wait)
         raise AssertionError("pauses never end")
 
     async def send_once(self, call: Call) -> Any:
