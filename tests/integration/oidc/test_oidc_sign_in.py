@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
-from registry_core.events.governance import RolesChanged
+from registry_core.events.governance import AccountClosed, RolesChanged
 from registry_core.events.logins import LoginUnlinked
 from registry_core.handlers import load
 from registry_core.identity import Account, account_stream
@@ -334,6 +334,20 @@ async def test_accounts_are_made_at_the_first_sign_in_with_the_roles_of_the_clai
         assert await roles_after("ml-risk", "ml-all") == [made, "reviewer:risk", "viewer"]
         assert await roles_after("ml-all") == [made, "viewer"]
         assert await roles_after("strangers") == [made], "signed in, and may do nothing"
+
+
+async def test_whoever_is_linked_to_a_closed_account_gets_no_other(settings: Settings, issuer: Issuing) -> None:
+    async with console(settings_with(settings, issuer, **GROUPS)) as running:
+        world = World(running, issuer)
+        await world.account()
+        issuer.id_claims = {"realm": {"groups": ["ml-risk"]}}
+        closed = AccountClosed(account="dana", reason="left")
+        async with world.browser() as http:
+            await world.sign_in(http)
+            assert await reads(http) == 200
+            await append(running.platform, account_stream("dana"), closed)
+            assert await reads(http) == 401
+            await refused(await world.sign_in(http), http, "dana is closed")
 
 
 async def test_without_the_setting_nobody_makes_an_account(world: World) -> None:

@@ -82,8 +82,11 @@ class Authenticator:
 
     def remembers(self, connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
         """Whether the token that is sent opened something before."""
-        token = BearerToken.parse(_token_of(connection) or "")
-        return token is not None and token.secret_sha256 in self._cache
+        text = _token_of(connection) or ""
+        token = BearerToken.parse(text)
+        if token is None:
+            return self.federation.remembers(text)
+        return token.secret_sha256 in self._cache
 
     async def _current(self, token: BearerToken) -> Account:
         stream, known = account_stream(token.account), self._cache.get(token.secret_sha256)

@@ -15,7 +15,7 @@ from registry_core.oidc.config import SignIn
 from registry_core.oidc.federation import Federation, Way
 from registry_core.oidc.linking import Linking, Made, Subject
 from registry_core.oidc.verifier import Identity
-from registry_core.problems import conflict
+from registry_core.problems import conflict, forbidden
 from registry_core.service import Platform
 from registry_core.store.model import Append, Conflict
 from registry_core.telemetry import current_traceparent
@@ -61,7 +61,8 @@ async def _create(platform: Platform, sign_in: SignIn, identity: Identity) -> No
             linking.connection, name or f"{identity.issuer} {identity.subject}", account
         )
         who = Subject(identity.issuer, identity.subject, roles_follow=True)
-        if await linking.before(who):
+        if linked := await linking.before(who):
+            await _check_open(linking, linked.account)
             return
         created = AccountCreated(
             account=account, kind="human", person=person.pseudonym,
@@ -70,6 +71,12 @@ async def _create(platform: Platform, sign_in: SignIn, identity: Identity) -> No
         roles = RolesChanged(account=account, roles=roles_of(claims, sign_in))
         await linking.append(Account(account=account), person, who, _made(platform, account), created, roles)
     platform.store.on_append()
+
+
+async def _check_open(linking: Linking, account: str) -> None:
+    """Whoever is linked to a closed account gets no other one beside it. Raises Problem 403."""
+    if (await linking.state(account)).closed:
+        raise forbidden(f"the account {account} is closed", "ask an administrator to open it again")
 
 
 def _text(claims: Mapping[str, Any], name: str) -> str:
