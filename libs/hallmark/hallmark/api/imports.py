@@ -3,7 +3,8 @@
 
 from typing import Any
 
-from hallmark.session import Progress, Session
+from hallmark.meter import Progress
+from hallmark.session import Session
 from hallmark.wire import Document, present, read, segment, write
 
 _ENDED = ("done", "refused")

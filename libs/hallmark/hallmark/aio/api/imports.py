@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from hallmark.aio.session import AsyncSession, Progress
+from hallmark.aio.session import AsyncSession
+from hallmark.meter import Progress
 from hallmark.wire import Document, present, read, segment, write
 
 _ENDED = ("done", "refused")
