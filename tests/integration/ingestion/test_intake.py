@@ -17,7 +17,7 @@ from cloudevents.core.v1.event import CloudEvent as SdkEvent
 from hallmark_ingestion import bootstrap as ingestion
 from hallmark_ingestion.cloudevents import CloudEvent, from_batch
 from hallmark_ingestion.conflicts import KEPT
-from hallmark_ingestion.intake import carry_out
+from hallmark_ingestion.intake import by_the_broker, carry_out
 from hallmark_ledger import bootstrap as ledger
 from hypothesis import HealthCheck, given
 from hypothesis import settings as checked
@@ -129,9 +129,9 @@ async def test_a_batch_costs_one_append_and_a_redelivery_no_more(
 
     events = from_batch(json.dumps([sent(f"{n}") for n in range(200)]).encode())
     monkeypatch.setattr(asyncpg.Connection, "fetch", counted)
-    first = await carry_out(registry.platform, events, "ci")
+    first = await carry_out(registry.platform, events, "ci", by_the_broker)
     after_first = asked.copy()
-    again = await carry_out(registry.platform, events, "ci")
+    again = await carry_out(registry.platform, events, "ci", by_the_broker)
     assert {outcome["outcome"] for outcome in first if not isinstance(outcome, Problem)} == {"registered"}
     assert {outcome["outcome"] for outcome in again if not isinstance(outcome, Problem)} == {"known"}
     assert after_first["append"] == 1
@@ -195,8 +195,8 @@ async def test_a_batch_has_the_outcomes_that_its_events_have_one_by_one(registry
         return from_batch(json.dumps(made).encode())
 
     one, other = uuid4().hex, uuid4().hex
-    together = await carry_out(registry.platform, events(one), "ci")
-    singly = [(await carry_out(registry.platform, [event], "ci"))[0] for event in events(other)]
+    together = await carry_out(registry.platform, events(one), "ci", by_the_broker)
+    singly = [(await carry_out(registry.platform, [event], "ci", by_the_broker))[0] for event in events(other)]
     assert [_said(outcome).replace(one, "") for outcome in together] == [
         _said(outcome).replace(other, "") for outcome in singly
     ]
