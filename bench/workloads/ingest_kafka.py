@@ -8,7 +8,7 @@ from time import perf_counter
 from uuid import uuid4
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from hallmark_ingestion.inbound import make_handler
+from hallmark_ingestion.intake.inbound import make_handler
 from registry_core.local.broker import LocalBroker, broker
 from registry_core.messaging import kafka
 from registry_core.messaging.follower import BATCH

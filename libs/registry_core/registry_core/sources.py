@@ -1,20 +1,10 @@
 """What a source is, folded from its own stream, and in whose name it speaks."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from registry_core.events import Event, RecordedEvent
-from registry_core.events.sources import (
-    Difference,
-    ExternalChangeAnnounced,
-    ExternalDriftDetected,
-    ExternalObjectObserved,
-    SourceConnected,
-    SourceDisconnected,
-    SourceSecretChanged,
-)
+from registry_core.events.sources import SourceConnected, SourceDisconnected, SourceSecretChanged
 from registry_core.handlers import Reader, fold, load
 from registry_core.identity import Account, account_stream
 from registry_core.problems import conflict, forbidden
@@ -88,30 +78,3 @@ async def speaking(reader: Reader, name: str, action: str) -> Source:
             f"`hallmark account roles {source.account} --role contributor`, then replay this delivery",
         )
     return source
-
-
-@dataclass(frozen=True, slots=True)
-class External:
-    """What is known of one thing at a source: state of one `external:<source>:<object>` stream."""
-
-    version: int = -1
-    state: Mapping[str, Any] = field(default_factory=dict)
-    """By aspect; what is not there is absent."""
-    at: Mapping[str, datetime] = field(default_factory=dict)
-    """When each aspect was last said to change."""
-
-    def evolve(self, event: RecordedEvent) -> "External":
-        match event.data:
-            case ExternalObjectObserved(state=state):
-                return replace(self, version=event.version, state=dict(state))
-            case ExternalChangeAnnounced(differences=differences):
-                return self._changed(event, *differences)
-            case ExternalDriftDetected(difference=difference):
-                return self._changed(event, difference)
-            case _:
-                return replace(self, version=event.version)
-
-    def _changed(self, event: RecordedEvent, *differences: Difference) -> "External":
-        changed = {each.aspect: each.after for each in differences}
-        state = {name: value for name, value in {**self.state, **changed}.items() if value is not None}
-        return External(event.version, state, {**self.at, **dict.fromkeys(changed, event.occurred_at)})

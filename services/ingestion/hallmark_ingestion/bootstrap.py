@@ -15,15 +15,15 @@ from registry_core.store.connections import TRANSIENT
 from registry_core.store.source_secrets import SourceSecrets
 
 from hallmark_ingestion.accounts import identify_accounts
-from hallmark_ingestion.commands import ACCEPTED
 from hallmark_ingestion.external.importing import Importer
 from hallmark_ingestion.external.imports import DDL
 from hallmark_ingestion.external.observing import IMPORT, OBSERVE, Observer
 from hallmark_ingestion.external.polling import Poller
 from hallmark_ingestion.handlers import flag_dependants, list_on_assets
-from hallmark_ingestion.handling import make_handling
-from hallmark_ingestion.inbound import make_handler
+from hallmark_ingestion.intake.commands import ACCEPTED
+from hallmark_ingestion.intake.inbound import make_handler
 from hallmark_ingestion.routes import make_routes
+from hallmark_ingestion.sources.handling import make_handling
 
 log = structlog.get_logger()
 SWEEP_SECONDS: Final = 3600

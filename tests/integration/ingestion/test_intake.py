@@ -15,9 +15,9 @@ from cloudevents.core.bindings import http as sdk_http
 from cloudevents.core.bindings import kafka as sdk_kafka
 from cloudevents.core.v1.event import CloudEvent as SdkEvent
 from hallmark_ingestion import bootstrap as ingestion
-from hallmark_ingestion.cloudevents import CloudEvent, from_batch
-from hallmark_ingestion.conflicts import KEPT
-from hallmark_ingestion.intake import by_the_broker, carry_out
+from hallmark_ingestion.intake.batch import by_the_broker, carry_out
+from hallmark_ingestion.intake.cloudevents import CloudEvent, from_batch
+from hallmark_ingestion.intake.conflicts import KEPT
 from hallmark_ledger import bootstrap as ledger
 from hypothesis import HealthCheck, given
 from hypothesis import settings as checked

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hallmark_ingestion.bindings import from_record, from_request
-from hallmark_ingestion.cloudevents import CloudEvent, from_batch, from_structured
-from hallmark_ingestion.commands import REGISTER, parse
+from hallmark_ingestion.intake.bindings import from_record, from_request
+from hallmark_ingestion.intake.cloudevents import CloudEvent, from_batch, from_structured
+from hallmark_ingestion.intake.commands import REGISTER, parse
 from registry_core.problems import Problem
 
 DATA = {"ref": "model:m@1.0.0", "digest": "sha256:" + "a" * 64}

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hallmark_ingestion.receivers import RECEIVERS, github, mlflow
-from hallmark_ingestion.receivers import wandb as wandb_receiver
-from hallmark_ingestion.receivers.base import (
+from hallmark_ingestion.sources.receivers import RECEIVERS, github, mlflow
+from hallmark_ingestion.sources.receivers import wandb as wandb_receiver
+from hallmark_ingestion.sources.receivers.base import (
     Change,
     Hint,
     Inference,

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import uuid4
 
-from hallmark_ingestion.handling import news
+from hallmark_ingestion.sources.announced import Announced, news
 from hypothesis import given
 from hypothesis import strategies as st
 from registry_core.events import RecordedEvent
 from registry_core.events.sources import Difference, ExternalChangeAnnounced
-from registry_core.sources import External
 from support import NOW
 
 
@@ -23,7 +22,7 @@ ONCE = st.lists(st.sampled_from("abc"), min_size=1, max_size=6)
 """What the source went through, one state per second."""
 
 
-def announce(known: External, heard: dict[str, datetime], told: Told) -> tuple[External, tuple[Difference, ...]]:
+def announce(known: Announced, heard: dict[str, datetime], told: Told) -> tuple[Announced, tuple[Difference, ...]]:
     """What handling does with a delivery."""
     at = NOW + timedelta(seconds=told.second)
     differences = news(known, heard, {"state": told.value}, at)
@@ -42,7 +41,7 @@ def announce(known: External, heard: dict[str, datetime], told: Told) -> tuple[E
 def test_deliveries_in_any_order_and_number_end_at_the_newest_state(states: list[str], data: st.DataObject) -> None:
     sent = [Told(second, value) for second, value in enumerate(states)]
     again = data.draw(st.lists(st.sampled_from(sent), max_size=8))
-    known, heard = External(), dict[str, datetime]()
+    known, heard = Announced(), dict[str, datetime]()
     for told in data.draw(st.permutations([*sent, *again])):
         known, _ = announce(known, heard, told)
     assert known.state["state"] == states[-1]
@@ -50,7 +49,7 @@ def test_deliveries_in_any_order_and_number_end_at_the_newest_state(states: list
 
 @given(states=ONCE)
 def test_in_order_each_change_is_told_once_with_what_was_before(states: list[str]) -> None:
-    known, changes, heard = External(), [], dict[str, datetime]()
+    known, changes, heard = Announced(), [], dict[str, datetime]()
     for second, value in enumerate(states):
         for told in (Told(second, value), Told(second, value)):
             known, differences = announce(known, heard, told)

@@ -10,12 +10,12 @@ from registry_core.problems import Problem, invalid
 from registry_core.sources import Source
 from registry_core.values import File, Metadata
 
-from hallmark_ingestion.commands import faults, in_words
 from hallmark_ingestion.domain import MOST_FILES
 from hallmark_ingestion.external.asking import Asking, SourceRefusalError, same_origin
 from hallmark_ingestion.external.mlflow import API, Mlflow
 from hallmark_ingestion.external.mlflow_state import ModelVersion, Tag
 from hallmark_ingestion.external.registering import Fetched, check_count, file_named
+from hallmark_ingestion.intake.commands import faults, in_words
 
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
 FIELDS: Final = (

@@ -20,8 +20,8 @@ from registry_core.store.model import Append, Conflict
 from registry_core.values import EvidenceType, File, Metadata, content_digest, sha256_digest
 from registry_core.version import Version
 
-from hallmark_ingestion.commands import faults, in_words
 from hallmark_ingestion.domain import MOST_FILES, RegisterVersion, register
+from hallmark_ingestion.intake.commands import faults, in_words
 
 ATTEMPTS: Final = 20
 

@@ -18,8 +18,8 @@ from registry_core.sources import find_source
 from registry_core.store.source_secrets import SourceSecrets
 from registry_core.telemetry import REFUSALS
 
-from hallmark_ingestion.connecting import required
-from hallmark_ingestion.receiving import Receiving, Refused
+from hallmark_ingestion.sources.connecting import required
+from hallmark_ingestion.sources.receiving import Receiving, Refused
 
 MOST_BYTES: Final = 2 * 1024 * 1024
 """Of a delivery: a release with a thousand assets has about so much."""

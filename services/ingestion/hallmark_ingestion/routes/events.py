@@ -10,11 +10,11 @@ from registry_core.http.authorisation import EACH
 from registry_core.http.openapi import with_body
 from registry_core.problems import Problem
 
-from hallmark_ingestion.bindings import BATCH, STRUCTURED, from_request
-from hallmark_ingestion.cloudevents import MOST_IN_A_BATCH
-from hallmark_ingestion.commands import ACCEPTED
-from hallmark_ingestion.conflicts import keep_conflicts
-from hallmark_ingestion.intake import allowed_to, carry_out
+from hallmark_ingestion.intake.batch import allowed_to, carry_out
+from hallmark_ingestion.intake.bindings import BATCH, STRUCTURED, from_request
+from hallmark_ingestion.intake.cloudevents import MOST_IN_A_BATCH
+from hallmark_ingestion.intake.commands import ACCEPTED
+from hallmark_ingestion.intake.conflicts import keep_conflicts
 
 _TEXT = Schema(type=OpenAPIType.STRING, min_length=1, max_length=512)
 _EVENT = Schema(

@@ -15,7 +15,7 @@ from registry_core.sources import Source, all_sources, find_source
 from registry_core.store.source_secrets import SourceSecrets
 from registry_core.values import Value, storable
 
-from hallmark_ingestion.connecting import (
+from hallmark_ingestion.sources.connecting import (
     Changed,
     Disconnection,
     NewSource,
@@ -25,9 +25,9 @@ from hallmark_ingestion.connecting import (
     required,
     rotate,
 )
-from hallmark_ingestion.receivers import RECEIVERS
-from hallmark_ingestion.receivers.base import Sample
-from hallmark_ingestion.trying import try_out
+from hallmark_ingestion.sources.receivers import RECEIVERS
+from hallmark_ingestion.sources.receivers.base import Sample
+from hallmark_ingestion.sources.trying import try_out
 
 AnyRequest = Request[Any, Any, Any]
 _HIDDEN = "<the secret, shown when it was made>"

@@ -7,7 +7,7 @@ from urllib.parse import unquote_to_bytes
 
 from registry_core.problems import Problem
 
-from hallmark_ingestion.cloudevents import CloudEvent, from_attributes, from_batch, from_structured, malformed
+from hallmark_ingestion.intake.cloudevents import CloudEvent, from_attributes, from_batch, from_structured, malformed
 
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"

@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from registry_core.moments import CLOCK_TOLERANCE
 from registry_core.problems import Problem
 
-from hallmark_ingestion.cloudevents import CloudEvent
 from hallmark_ingestion.domain import RegisterVersion
+from hallmark_ingestion.intake.cloudevents import CloudEvent
 
 REGISTER: Final = "io.hallmark.register-version.v1"
 ACCEPTED: Final = {REGISTER: RegisterVersion}

@@ -9,9 +9,9 @@ from registry_core.messaging.dead_letters import DeadLetter
 from registry_core.problems import Problem
 from registry_core.service import Platform
 
-from hallmark_ingestion.cloudevents import CloudEvent
 from hallmark_ingestion.domain import event_key
-from hallmark_ingestion.intake import SAME_ID, Outcome
+from hallmark_ingestion.intake.batch import SAME_ID, Outcome
+from hallmark_ingestion.intake.cloudevents import CloudEvent
 
 KEPT: Final = 100
 """Open letters of one account: more tell nothing new, and one account is not to fill the table."""

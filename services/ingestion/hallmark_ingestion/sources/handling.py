@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -15,14 +14,15 @@ from registry_core.inbox import Delivery, settled
 from registry_core.messaging.jobs import JobFunction
 from registry_core.problems import Problem
 from registry_core.service import Platform
-from registry_core.sources import External, external_stream, find_source, speaking
+from registry_core.sources import external_stream, find_source, speaking
 
-from hallmark_ingestion.cloudevents import CloudEvent
-from hallmark_ingestion.commands import REGISTER
 from hallmark_ingestion.external.observing import OBSERVE
-from hallmark_ingestion.intake import allowed_to, carry_out
-from hallmark_ingestion.receivers import RECEIVERS
-from hallmark_ingestion.receivers.base import Change, Hint, Meaning, Nothing, Release, UnreadableError
+from hallmark_ingestion.intake.batch import allowed_to, carry_out
+from hallmark_ingestion.intake.cloudevents import CloudEvent
+from hallmark_ingestion.intake.commands import REGISTER
+from hallmark_ingestion.sources.announced import Announced, news
+from hallmark_ingestion.sources.receivers import RECEIVERS
+from hallmark_ingestion.sources.receivers.base import Change, Hint, Meaning, Nothing, Release, UnreadableError
 
 ACTION: Final = "register"
 """What a source's account has to be allowed, for anything to come of its deliveries."""
@@ -83,7 +83,7 @@ async def _announced(platform: Platform, reader: Reader, delivery: Delivery, cha
     if any(event.id == announced for event in events):
         return [settled(delivery.id, "taken", told=["announced before"])]
     at = min(change.at or delivery.received_at, reader.now)
-    known = fold(External(), events)
+    known = fold(Announced(), events)
     differences = news(known, await inbox.heard(platform.pool, stream), change.after, at)
     heard = inbox.hear(stream, change.after, at)
     if not differences:
@@ -94,17 +94,6 @@ async def _announced(platform: Platform, reader: Reader, delivery: Delivery, cha
     )
     emit = Emit(stream, [event], expected=known.version, ids=[announced], occurred_at=at)
     return [emit, heard, settled(delivery.id, "taken", told=[_difference(change.thing, each) for each in differences])]
-
-
-def news(
-    known: External, heard: Mapping[str, datetime], after: Mapping[str, Any], at: datetime
-) -> tuple[Difference, ...]:
-    """What is told of an object and was not known; what is older than the last word on it (`heard`) is none."""
-    return tuple(
-        Difference(aspect=aspect, before=known.state.get(aspect), after=value)
-        for aspect, value in after.items()
-        if known.state.get(aspect) != value and max(known.at.get(aspect, at), heard.get(aspect, at)) <= at
-    )
 
 
 def _difference(thing: str, each: Difference) -> str:

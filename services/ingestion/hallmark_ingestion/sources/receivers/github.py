@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, StringConstraints
 from registry_core.values import LONGEST_REF, SEMVER
 
-from hallmark_ingestion.receivers.base import (
+from hallmark_ingestion.sources.receivers.base import (
     Change,
     Headers,
     Meaning,

@@ -9,7 +9,7 @@ import json
 from datetime import datetime
 from typing import Final
 
-from hallmark_ingestion.receivers.base import (
+from hallmark_ingestion.sources.receivers.base import (
     Headers,
     Inference,
     Meaning,

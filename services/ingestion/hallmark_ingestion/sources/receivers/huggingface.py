@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import StringConstraints
 
 from hallmark_ingestion.external.huggingface_state import announced
-from hallmark_ingestion.receivers.base import (
+from hallmark_ingestion.sources.receivers.base import (
     Headers,
     Hint,
     Meaning,

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 
 from pydantic import StringConstraints
 
-from hallmark_ingestion.receivers.base import (
+from hallmark_ingestion.sources.receivers.base import (
     Change,
     Headers,
     Meaning,

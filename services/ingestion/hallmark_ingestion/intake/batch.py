@@ -21,9 +21,9 @@ from registry_core.store.model import MAX_BODY, EventTooLargeError
 from registry_core.telemetry import APPENDED, current_traceparent
 from registry_core.version import Version
 
-from hallmark_ingestion.cloudevents import CloudEvent
-from hallmark_ingestion.commands import occurred, parse
 from hallmark_ingestion.domain import RegisterVersion, event_key, register
+from hallmark_ingestion.intake.cloudevents import CloudEvent
+from hallmark_ingestion.intake.commands import occurred, parse
 
 SAME_ID = "same-id-other-content"
 _NOBODY_YET = Version()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from hallmark_ingestion.receivers.base import (
+from hallmark_ingestion.sources.receivers.base import (
     Change,
     Headers,
     Meaning,

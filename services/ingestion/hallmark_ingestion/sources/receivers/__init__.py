@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from hallmark_ingestion.receivers import github, huggingface, kserve, mlflow, sagemaker, wandb
-from hallmark_ingestion.receivers.base import Receiver
+from hallmark_ingestion.sources.receivers import github, huggingface, kserve, mlflow, sagemaker, wandb
+from hallmark_ingestion.sources.receivers.base import Receiver
 
 RECEIVERS: Final[Mapping[str, Receiver]] = {
     "mlflow": mlflow.RECEIVER,

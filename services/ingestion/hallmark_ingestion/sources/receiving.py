@@ -17,8 +17,15 @@ from registry_core.sources import Source, find_source
 from registry_core.store.source_secrets import SourceSecrets
 from registry_core.telemetry import DELIVERIES
 
-from hallmark_ingestion.receivers import RECEIVERS
-from hallmark_ingestion.receivers.base import Nothing, Receiver, StaleError, UnprovenError, UnreadableError, check_fresh
+from hallmark_ingestion.sources.receivers import RECEIVERS
+from hallmark_ingestion.sources.receivers.base import (
+    Nothing,
+    Receiver,
+    StaleError,
+    UnprovenError,
+    UnreadableError,
+    check_fresh,
+)
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,31}")
 NOBODY: Final = random.token_urlsafe(32)

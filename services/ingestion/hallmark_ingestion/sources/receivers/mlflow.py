@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import StringConstraints
 
 from hallmark_ingestion.external.mlflow_state import announced
-from hallmark_ingestion.receivers.base import (
+from hallmark_ingestion.sources.receivers.base import (
     Headers,
     Hint,
     Meaning,

@@ -7,9 +7,9 @@ from registry_core.messaging.transport import InboundRecord, Rejection
 from registry_core.problems import Problem
 from registry_core.service import Platform
 
-from hallmark_ingestion.bindings import from_record
-from hallmark_ingestion.cloudevents import CloudEvent
-from hallmark_ingestion.intake import by_the_broker, carry_out
+from hallmark_ingestion.intake.batch import by_the_broker, carry_out
+from hallmark_ingestion.intake.bindings import from_record
+from hallmark_ingestion.intake.cloudevents import CloudEvent
 
 ACCOUNT: Final = "kafka:mlops"
 """Who acts: whoever may write to the topic, by the broker's own access rules."""

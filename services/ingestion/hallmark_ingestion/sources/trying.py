@@ -9,9 +9,16 @@ from registry_core.service import Platform
 from registry_core.sources import Source, speaking
 from registry_core.store.source_secrets import SourceSecrets
 
-from hallmark_ingestion.handling import ACTION, in_words, told_of
-from hallmark_ingestion.receivers import RECEIVERS
-from hallmark_ingestion.receivers.base import Receiver, Sample, StaleError, UnprovenError, UnreadableError, check_fresh
+from hallmark_ingestion.sources.handling import ACTION, in_words, told_of
+from hallmark_ingestion.sources.receivers import RECEIVERS
+from hallmark_ingestion.sources.receivers.base import (
+    Receiver,
+    Sample,
+    StaleError,
+    UnprovenError,
+    UnreadableError,
+    check_fresh,
+)
 
 
 @dataclass(frozen=True, slots=True)
