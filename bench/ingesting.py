@@ -44,6 +44,7 @@ def _environment(place: Place, database: Database, name: str, port: int) -> dict
         "HALLMARK_PORT": str(port),
         "HALLMARK_DATA_DIR": str(place.folder / f"{name}-{database.name}"),
         "HALLMARK_LOG_LEVEL": "warning",
+        "HALLMARK_RATE_ACCOUNT": "0",  # one account stands for many
     }
 
 
