@@ -83,7 +83,7 @@ async def test_an_upload_that_breaks_at_any_byte_goes_on(line: Line, tmp_path: P
             hallmark.register_version(REF, files=[tmp_path / "w.bin"], progress=moved.append)
 
     await asyncio.to_thread(upload)
-    assert line.proxy.cuts > 2
+    assert line.proxy.cuts >= 2  # what is left after the first is longer than the second allows
     assert sum(moved) == len(content)
     digest = "sha256:" + hashlib.sha256(content).hexdigest()
     assert b"".join([chunk async for chunk in line.platform.objects.stream(digest)]) == content
