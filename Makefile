@@ -44,8 +44,12 @@ doctor: $(INSTALLED)  ## Say what is wrong with this machine's set-up and how to
 	@$(BIN)/hallmark doctor
 
 .PHONY: test
-test: $(INSTALLED) $(PEERS_INSTALLED)  ## Every test on the same embedded parts, in two processes; the long ones are `make faults`
-	$(BIN)/pytest -m "not faults and not kafka" --numprocesses 2 --dist loadgroup $(ARGS)
+test: $(INSTALLED)  ## Every test on the same embedded parts, in two processes, but what the next two run
+	$(BIN)/pytest -m "not faults and not long and not kafka" --numprocesses 2 --dist loadgroup $(ARGS)
+
+.PHONY: test-long
+test-long: $(INSTALLED) $(PEERS_INSTALLED)  ## A real MLflow server, the templates for CI, large files, every route by its OpenAPI (about five minutes)
+	$(BIN)/pytest -m "long and not faults and not kafka" --numprocesses 2 --dist loadgroup $(ARGS)
 
 .PHONY: faults
 faults: $(INSTALLED)  ## A hundred kills, wipes and restarts, on the same embedded parts (about six minutes)

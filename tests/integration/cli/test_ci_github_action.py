@@ -21,6 +21,8 @@ from support_actions import Run
 from support_oidc import AUDIENCE, issuing, rsa_key
 from support_pipeline import METADATA, REF, Pipeline, pipeline
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 ACTION: dict[str, Any] = yaml.safe_load((ROOT / "docs/ci/github-action/action.yml").read_text())
 

@@ -12,6 +12,8 @@ import yaml
 from registry_core.settings import Settings
 from support_pipeline import METADATA, REF, Pipeline, pipeline
 
+pytestmark = pytest.mark.long
+
 ROOT = Path(__file__).parents[3]
 TEMPLATE: dict[str, Any] = yaml.safe_load((ROOT / "docs/ci/gitlab-ci.yml").read_text())
 

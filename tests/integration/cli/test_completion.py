@@ -25,7 +25,10 @@ printf '%s\\n' "${COMPREPLY[@]}"
 
 @pytest.fixture(scope="module")
 def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    told = {**os.environ, "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}  # else it is the shell that runs the tests
+    told = {
+        **os.environ,
+        "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1",
+    }  # else it is the shell that runs the tests
     shown = subprocess.run([HALLMARK, "--show-completion", "bash"], capture_output=True, check=True, env=told).stdout
     path = tmp_path_factory.mktemp("bash") / "hallmark.sh"
     path.write_bytes(shown)

@@ -17,6 +17,8 @@ from bench.ingesting import ingestion
 from bench.object_server import as_texts, bucket, s3_server
 from bench.place import Place, run_program
 
+pytestmark = pytest.mark.long
+
 MEGABYTES = int(os.environ.get("HALLMARK_TEST_MEGABYTES", "512"))
 """5000 for what the project promises of 5 GB; takes 11 GB of disk, on S3 up to 21."""
 MOST = 200

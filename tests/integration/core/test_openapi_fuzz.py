@@ -1,6 +1,6 @@
 """Every route of every service, asked what its OpenAPI says and what it forbids, on a real database.
 
-`make test` makes a few requests of each; `make fuzz` many, from other seeds (HALLMARK_FUZZ, examples for each).
+`make test-long` makes a few requests of each; `make fuzz` many, from other seeds (HALLMARK_FUZZ, examples for each).
 """
 
 import asyncio
@@ -22,6 +22,8 @@ from schemathesis.checks import CHECKS
 from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.generation import GenerationMode
 from support import served, token_of
+
+pytestmark = pytest.mark.long
 
 EXAMPLES = int(os.environ.get("HALLMARK_FUZZ", "0"))
 ROLES = ("admin", "manager", "contributor", "auditor", "viewer", "reviewer:platform")

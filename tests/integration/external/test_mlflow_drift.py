@@ -12,7 +12,7 @@ from support import until
 from support_external import Place, connect
 from support_mlflow import MlflowServer
 
-pytestmark = [pytest.mark.xdist_group("mlflow"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("mlflow"), pytest.mark.timeout(300)]
 
 
 @pytest.fixture

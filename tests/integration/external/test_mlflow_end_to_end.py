@@ -17,7 +17,7 @@ from registry_core.version import Version
 from support import new, served, token_of, until
 from support_mlflow import MlflowServer
 
-pytestmark = [pytest.mark.xdist_group("mlflow"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("mlflow"), pytest.mark.timeout(300)]
 
 
 @pytest.fixture

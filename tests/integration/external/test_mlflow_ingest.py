@@ -25,7 +25,7 @@ from support import running, token_of, until
 from support_external import connect
 from support_mlflow import TRAINING, MlflowServer, run_script
 
-pytestmark = [pytest.mark.xdist_group("mlflow"), pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.long, pytest.mark.xdist_group("mlflow"), pytest.mark.timeout(300)]
 
 
 @pytest.fixture
