@@ -50,12 +50,13 @@ def read(path: str, **params: object) -> Call:
     return Call(method="GET", path=path, params=_texts(params))
 
 
-def write(method: str, path: str, document: Any = None) -> Call:
-    """A write, with a JSON body if there is one."""
+def write(method: str, path: str, document: Any = None, **params: object) -> Call:
+    """A write, with a JSON body if there is one. A query belongs into `params`: httpx drops one that is in the path."""
+    asked = _texts(params)
     if document is None:
-        return Call(method=method, path=path, headers=_key())
+        return Call(method=method, path=path, params=asked, headers=_key())
     headers = {**_key(), "Content-Type": "application/json"}
-    return Call(method=method, path=path, headers=headers, content=json.dumps(document).encode())
+    return Call(method=method, path=path, params=asked, headers=headers, content=json.dumps(document).encode())
 
 
 def present(**members: Any) -> Document:

@@ -314,3 +314,12 @@ def test_any_other_text_is_no_time_and_no_crash(text: str):
     except typer.BadParameter as error:
         found, said = None, str(error)
     assert found.tzinfo if found else "is no time" in said
+
+
+def test_a_grant_is_taken_back_as_it_was_named(server: FakeServer, hallmark: Hallmark):
+    server.will(httpx.Response(200, json={"account": "carl", "log_index": 7}))
+    result = hallmark("account", "withdraw", "carl", "contributor", "model:credit-*")
+    assert result.exit_code == 0, result.output
+    asked = server.requests[-1]
+    assert (asked.method, asked.url.path) == ("DELETE", "/v1/accounts/carl/grants")
+    assert dict(asked.url.params) == {"role": "contributor", "assets": "model:credit-*"}

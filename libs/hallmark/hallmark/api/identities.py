@@ -3,7 +3,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from urllib.parse import urlencode
 
 from hallmark.session import Session
 from hallmark.wire import Document, present, read, segment, write
@@ -41,8 +40,8 @@ class Identities(Session):
 
     def withdraw_role(self, account: str, role: str, assets: str) -> Document:
         """End a grant, named as it was granted."""
-        query = urlencode({"role": role, "assets": assets})
-        return self.ask(write("DELETE", f"/v1/accounts/{segment(account)}/grants?{query}"))
+        path = f"/v1/accounts/{segment(account)}/grants"
+        return self.ask(write("DELETE", path, role=role, assets=assets))
 
     def close_account(self, account: str, reason: str) -> Document:
         """Shut it at once: nothing opens it, and its tokens are gone."""

@@ -29,9 +29,7 @@ class Aliases(AsyncSession):
 
     async def remove_alias(self, asset: str, alias: str, reason: str, *, if_match: int | None = None) -> Document:
         """Have the alias point to nothing; its history stays."""
-        call = write("DELETE", _path(asset, alias))
-        asked = Call(method=call.method, path=call.path, headers=call.headers, params={"reason": reason})
-        return await self.ask(_matching(asked, if_match))
+        return await self.ask(_matching(write("DELETE", _path(asset, alias), reason=reason), if_match))
 
     async def protected_aliases(self) -> Document:
         """The aliases, of every asset, that managers alone move, and to approved versions alone."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from urllib.parse import urlencode
 
 from hallmark.aio.session import AsyncSession
 from hallmark.wire import Document, present, read, segment, write
@@ -44,8 +43,8 @@ class Identities(AsyncSession):
 
     async def withdraw_role(self, account: str, role: str, assets: str) -> Document:
         """End a grant, named as it was granted."""
-        query = urlencode({"role": role, "assets": assets})
-        return await self.ask(write("DELETE", f"/v1/accounts/{segment(account)}/grants?{query}"))
+        path = f"/v1/accounts/{segment(account)}/grants"
+        return await self.ask(write("DELETE", path, role=role, assets=assets))
 
     async def close_account(self, account: str, reason: str) -> Document:
         """Shut it at once: nothing opens it, and its tokens are gone."""
