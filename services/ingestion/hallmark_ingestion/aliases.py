@@ -39,9 +39,7 @@ def move(state: Aliases, alias: Alias, target: Version, *, protected: bool, now:
     """The alias at another version of its asset; nothing if it is there already. Raises Problem 404, 409, 422."""
     if not target.exists:
         raise not_found("this version", "register it first: `hallmark register`")
-    kind, name, _ = parse_ref(target.ref)
-    if f"{kind}:{name}" != alias.asset:
-        raise invalid(f"{target.ref} is no version of {alias.asset}", "name a version of this asset", field="/ref")
+    of_asset(alias, target.ref)
     before = state.targets.get(alias.name)
     if before == target.ref:
         return []
@@ -53,6 +51,13 @@ def move(state: Aliases, alias: Alias, target: Version, *, protected: bool, now:
             asset=alias.asset, alias=alias.name, before=before, after=target.ref, reason=alias.reason, moved_by=alias.by
         )
     ]
+
+
+def of_asset(alias: Alias, ref: str) -> None:
+    """Raises Problem 422 for another asset's version: whether there is one is not for whoever may move this alias."""
+    kind, name, _ = parse_ref(ref)
+    if f"{kind}:{name}" != alias.asset:
+        raise invalid(f"{ref} is no version of {alias.asset}", "name a version of this asset", field="/ref")
 
 
 def _check_target(alias: Alias, target: Version, *, protected: bool, now: datetime) -> None:

@@ -13,6 +13,8 @@ from registry_core.service import Platform, find_services
 from registry_core.settings import Settings
 from registry_core.store import ANY, Append
 from support import new, running, token_of
+from support_inbox import Inbox
+from support_sources import sent_by
 
 Connect = Callable[..., AbstractAsyncContextManager[tuple[Platform, Callable[..., httpx.AsyncClient]]]]
 WRONG = "hmk_admin_00000000_" + "0" * 64
@@ -68,6 +70,28 @@ async def test_strangers_are_counted_by_address_and_probes_are_not(connect: Conn
         assert await statuses(client(), 1, "/v1/policies/baseline") == [429]
         assert await statuses(client(address="192.0.2.2"), 1, "/v1/decision-key") == [200]
         assert await statuses(client(), 5, "/health/live") == [200] * 5
+
+
+async def test_a_sender_who_proved_nothing_is_a_stranger_whatever_name_it_makes_up(connect: Connect) -> None:
+    async with connect("ledger", "ingestion", rate_address=0.3) as (platform, client):
+        root = client(await token_of(platform, "root", "admin"))
+        door = Inbox(root, client(), platform, [])
+        await door.connect("github")
+        elsewhere = Inbox(root, client(address="192.0.2.2"), platform, [])
+        sample = sent_by("github")
+        proven = [(await elsewhere.send("github", sample)).status_code for _ in range(6)]
+        assert proven == [202, *[200] * 5]
+        made_up = [(await door.send(f"name-{n}", sample)).status_code for n in range(4)]
+        assert made_up == [401, 401, 401, 429]
+        assert (await elsewhere.send("github", sample)).status_code == 200
+
+
+async def test_an_ipv4_address_in_the_form_of_ipv6_is_one_address(connect: Connect) -> None:
+    async with connect("approval", rate_address=0.2) as (_, client):
+        path = "/v1/decision-key"
+        assert await statuses(client(address="::ffff:192.0.2.1"), 3, path) == [200, 200, 429]
+        assert await statuses(client(address="192.0.2.1"), 1, path) == [429]
+        assert await statuses(client(address="::ffff:192.0.2.2"), 1, path) == [200]
 
 
 async def test_an_ipv6_customer_has_one_bucket_for_all_their_addresses(connect: Connect) -> None:

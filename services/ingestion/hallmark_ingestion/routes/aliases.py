@@ -18,7 +18,7 @@ from registry_core.service import Platform
 from registry_core.values import LONGEST_REASON, checked_alias
 from registry_core.version import Version
 
-from hallmark_ingestion.aliases import Alias, MoveAlias, ProtectAliases, may_move, move, protect, remove
+from hallmark_ingestion.aliases import Alias, MoveAlias, ProtectAliases, may_move, move, of_asset, protect, remove
 from hallmark_ingestion.routes.assets import checked_asset
 from hallmark_ingestion.routes.versions import answers_for
 
@@ -85,6 +85,7 @@ def _told(event: RecordedEvent) -> dict[str, Any]:
 async def move_alias(asset: str, alias: str, data: MoveAlias, caller: Caller) -> dict[str, Any]:
     """Have the alias point to this version. `If-Match` takes the `stream_version` of the asset's aliases."""
     wanted = Alias(checked_asset(asset), _checked(alias), caller.name, data.reason)
+    of_asset(wanted, data.ref)
     target = await load(caller.platform.reader, Version(), data.ref)
     now = caller.platform.clock()
 

@@ -45,6 +45,7 @@ def make_routes(secrets: SourceSecrets) -> list[Any]:
         found = await receiving.receive(name, headers, await request.body())
         if isinstance(found, Refused):
             return _problem(_refusal(found), BackgroundTask(receiving.keep, found))
+        request.app.state.limits.proven(request, "name")
         return _known(found.delivery) if found.known else _answer(found.delivery)
 
     return [receive, list_deliveries, show_delivery, replay_delivery]

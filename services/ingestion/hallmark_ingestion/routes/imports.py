@@ -15,7 +15,7 @@ from registry_core.sources import find_source
 from registry_core.values import Ref, Value
 
 from hallmark_ingestion.external.connected import enqueue
-from hallmark_ingestion.external.huggingface_import import Wanted
+from hallmark_ingestion.external.huggingface_import import Wanted, default_asset
 from hallmark_ingestion.external.huggingface_state import parse_url
 from hallmark_ingestion.external.imports import Imports
 from hallmark_ingestion.external.observing import IMPORT
@@ -31,7 +31,8 @@ class ImportVersion(Value):
     """What it is registered as; whoever may register some assets alone has to name it. By default
     `model:<organisation>.<name>@` its tag's version or its commit."""
     source: str | None = None
-    """A connected source of kind `huggingface`: asked by its address, and the repository followed from then on."""
+    """A connected source of kind `huggingface`: asked by its address, and the repository followed from then on, so that
+    its later versions come under its own name, `model:<organisation>.<name>`: for whoever may register that, too."""
 
 
 @post("/v1/imports", action="register", asset=IN_BODY, status_code=202)
@@ -41,6 +42,8 @@ async def import_version(data: ImportVersion, caller: Caller) -> dict[str, Any]:
         repository, revision = parse_url(data.url)
     except ValueError as error:
         raise invalid(str(error), "write hf://organisation/name@revision", field="/url") from error
+    if data.source is not None:
+        caller.require("register", default_asset(repository))
     endpoint = await _endpoint(caller.platform, data.source)
     made = derived_id(caller.seed, "import")
     imports = Imports(caller.platform.pool)
