@@ -24,6 +24,9 @@ REFUSED_KEPT: Final = 50
 """Refused deliveries kept of each source."""
 REFUSED_BYTES: Final = 16 * 1024
 """Of each of those bodies."""
+FORGET_REFUSED: Final = """
+    delete from work.deliveries where id in (
+      select id from work.deliveries where source = $1 and outcome = 'refused' order by received_at desc, id offset $2)"""
 HANDLE_DELIVERY: Final = "handle-delivery"
 """The job of every delivery but inference events."""
 COUNT_INFERENCE: Final = "count-inference"
@@ -81,12 +84,7 @@ async def keep_refused(pool: Pool, delivery: Delivery, reason: str) -> None:
     cut = replace(delivery, outcome="refused", reason=reason, body=delivery.body[:REFUSED_BYTES])
     async with pool.acquire() as connection, connection.transaction():
         await _insert(connection, cut)
-        await connection.execute(
-            """delete from work.deliveries where id in (
-                 select id from work.deliveries where source = $1 and outcome = 'refused'
-                  order by received_at desc, id offset $2)""",
-            delivery.source, REFUSED_KEPT,
-        )  # fmt: skip
+        await connection.execute(FORGET_REFUSED, delivery.source, REFUSED_KEPT)
 
 
 async def replay_delivery(pool: Pool, delivery: Delivery) -> None:
@@ -132,11 +130,13 @@ class Tally:
     last_at: datetime | None
 
 
-async def tallies(pool: Pool) -> dict[str, Tally]:
+async def tallies(pool: Pool, source: str | None = None) -> dict[str, Tally]:
+    """By source: of all, or of one."""
     rows = await pool.fetch(
         """select source, outcome, count(*) as n, max(received_at) as last
-             from work.deliveries group by source, outcome order by source, outcome"""
-    )
+             from work.deliveries where $1::text is null or source = $1
+            group by source, outcome order by source, outcome""", source,
+    )  # fmt: skip
     found: dict[str, Tally] = {}
     for row in rows:
         known = found.get(row["source"], Tally({}, None))

@@ -5,6 +5,7 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import asyncpg
 import pytest
 from registry_core import inbox
 from registry_core.events.governance import AccountCreated, RolesChanged
@@ -154,6 +155,23 @@ async def test_of_refused_deliveries_the_newest_few_are_kept_and_cut(sources: In
     kept = await sources.listed("github", limit="1000")
     assert len(kept) == inbox.REFUSED_KEPT
     assert len((await sources.show(kept[0]["id"]))["text"]) == inbox.REFUSED_BYTES
+
+
+async def test_keeping_a_refused_delivery_reads_nothing_of_what_was_taken(
+    sources: Inbox, owner: asyncpg.Connection
+) -> None:
+    """Anybody may send one: with the index of all deliveries, each would read every delivery of the source."""
+    await owner.execute(
+        """insert into work.deliveries (id, source, kind, key, headers, body, body_sha256, received_at, outcome)
+           select gen_random_uuid(), 'github', 'github', n::text, '{}', '', '', now() - n * interval '1 second', 'taken'
+             from generate_series(1, 5000) n"""
+    )
+    await owner.execute("analyze work.deliveries")
+    plan = await owner.fetchval(
+        f"explain (analyze, buffers, format json) {inbox.FORGET_REFUSED}", "github", inbox.REFUSED_KEPT
+    )
+    found = json.loads(plan)[0]["Plan"]
+    assert found["Shared Hit Blocks"] + found["Shared Read Blocks"] < 10
 
 
 async def test_a_body_that_is_too_large_is_refused_whoever_sends_it(sources: Inbox) -> None:

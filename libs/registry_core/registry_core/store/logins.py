@@ -8,11 +8,15 @@ import hmac
 import json
 import secrets
 from dataclasses import dataclass
+from typing import Final
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from registry_core.store.connections import Connection, Pool
+
+_LOCK: Final = 4244
+"""Class of the advisory locks of subjects; others of ours are 4241 to 4243."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +44,13 @@ class Logins:
 
     async def find(self, issuer: str, subject: str, connection: Connection | None = None) -> Held | None:
         """With a connection, in whose transaction nobody else changes it meanwhile."""
+        lookup = await self._lookup(issuer, subject)
+        if connection:  # a row lock alone would not do: two may link somebody who is not there yet
+            await connection.execute(
+                "select pg_advisory_xact_lock($1, $2)", _LOCK, int.from_bytes(lookup[:4], "big", signed=True)
+            )
         query = f"select account, login from privacy.logins where lookup = $1 {'for update' if connection else ''}"
-        row = await (connection or self._pool).fetchrow(query, await self._lookup(issuer, subject))
+        row = await (connection or self._pool).fetchrow(query, lookup)
         return Held(row["account"], row["login"]) if row else None
 
     async def hold(self, connection: Connection, issuer: str, subject: str, held: Held) -> None:

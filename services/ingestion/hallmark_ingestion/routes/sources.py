@@ -84,7 +84,7 @@ async def list_sources(platform: Platform) -> list[dict[str, Any]]:
 async def show_source(name: str, platform: Platform, request: AnyRequest) -> dict[str, Any]:
     """One of them, with what to do at its side; the secret is not shown again."""
     source = _checked(await find_source(platform.reader, name), name)
-    tally = (await inbox.tallies(platform.pool)).get(name)
+    tally = (await inbox.tallies(platform.pool, name)).get(name)
     return {**_document(source, tally), **_instructions(source, platform, request, _HIDDEN)}
 
 

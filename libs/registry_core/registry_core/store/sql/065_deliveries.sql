@@ -18,6 +18,8 @@ create table if not exists work.deliveries (
 create unique index if not exists deliveries_by_key on work.deliveries (source, key)
   where outcome not in ('refused', 'conflict');
 create index if not exists deliveries_by_source on work.deliveries (source, received_at desc);
+-- Anybody may send what proves nothing: keeping the newest few of it must not cost more for what was taken.
+create index if not exists deliveries_refused on work.deliveries (source, received_at desc) where outcome = 'refused';
 create index if not exists deliveries_by_time on work.deliveries (received_at);
 
 -- When a source last said what an aspect of an object is, also where that was known already and so is not in the log.
