@@ -140,6 +140,77 @@ async def test_the_card_becomes_evidence_with_what_it_claims_and_what_it_lacks(s
     assert "'f1' = 'about 0.9'" in card["problems"][0]
 
 
+def tuned(base: str, **config: Any) -> Repository:
+    card = f"---\nlicense: mit\nbase_model: {base}\n---\n".encode()
+    return Repository({"README.md": card, "config.json": json.dumps(config).encode()})
+
+
+async def test_card_and_configuration_are_told_together_in_the_answer_and_as_evidence(
+    services: Services, mirror: Hub
+) -> None:
+    platform, client = services
+    code = {"AutoModel": "modeling_x.Model"}
+    mirror.repositories["org/tuned"] = tuned(
+        "org/tiny", _name_or_path="org/other", model_type="bert", torch_dtype="float16", auto_map=code
+    )
+    mirror.repositories["org/tuned"].files["modeling_x.py"] = b"raise SystemExit\n"
+    found = await imported(client, "hf://org/tuned")
+    card = await card_of(platform, found["ref"])
+    assert found["claims"] == card
+    assert (card["config"]["model_type"], card["config"]["dtype"]) == ("bert", "float16")
+    assert (card["config"]["custom_code"], card["code_files"]) == ({"config.json": code}, ["modeling_x.py"])
+    assert "the card names org/tiny as base model, the configuration org/other" in card["contradictions"][0]
+    assert [link["ref"] for link in found["lineage"]] == [None, None]
+
+
+async def test_a_base_model_that_was_imported_here_is_what_the_version_depends_on(
+    services: Services, mirror: Hub
+) -> None:
+    platform, client = services
+    mirror.repositories["org/tuned"] = tuned("org/tiny", _name_or_path="org/tiny")
+    base = await imported(client, "hf://org/tiny", ref="model:tiny@1.0.0")
+    found = await imported(client, "hf://org/tuned")
+    assert [link["ref"] for link in found["lineage"]] == [base["ref"]]
+    assert (await load(platform.reader, Version(), found["ref"])).metadata.depends_on == (base["ref"],)
+
+
+async def test_several_imported_versions_of_the_base_leave_it_a_claim(services: Services, mirror: Hub) -> None:
+    platform, client = services
+    mirror.repositories["org/tuned"] = tuned("org/tiny")
+    await imported(client, "hf://org/tiny")
+    mirror.repositories["org/tiny"].files["config.json"] = b'{"model_type": "bert"}'
+    await imported(client, "hf://org/tiny")
+    found = await imported(client, "hf://org/tuned")
+    (link,) = found["lineage"]
+    assert (link["ref"], "several were imported here" in link["why"]) == (None, True)
+    assert (await load(platform.reader, Version(), found["ref"])).metadata.depends_on == ()
+
+
+async def test_a_version_that_was_there_before_its_base_keeps_what_it_depends_on(
+    services: Services, mirror: Hub
+) -> None:
+    platform, client = services
+    mirror.repositories["org/tuned"] = tuned("org/tiny")
+    first = await imported(client, "hf://org/tuned")
+    before = (await platform.reader.read(first["ref"]))[0]
+    await imported(client, "hf://org/tiny")
+    (link,) = (await imported(client, "hf://org/tuned"))["lineage"]
+    assert (link["ref"], "settled before" in link["why"]) == (None, True)
+    assert (await platform.reader.read(first["ref"]))[0] == before
+
+
+async def test_a_base_that_the_account_may_not_read_is_not_told(services: Services, mirror: Hub) -> None:
+    platform, client = services
+    mirror.repositories["org/tuned"] = tuned("org/tiny")
+    await imported(client, "hf://org/tiny", ref="model:hidden@1.0.0")
+    fred = await token_of(platform, "fred")
+    granted = new(RoleGranted(account="fred", role="contributor", assets="model:tuned"))
+    await platform.store.append(Append(account_stream("fred"), [granted], ANY))
+    client.headers["authorization"] = f"Bearer {fred}"
+    (link,) = (await imported(client, "hf://org/tuned", ref="model:tuned@1.0.0"))["lineage"]
+    assert (link["ref"], "hidden" in link["why"]) == (None, False)
+
+
 async def test_a_second_import_of_the_same_commit_adds_nothing(services: Services) -> None:
     platform, client = services
     first = await imported(client, "hf://org/tiny")

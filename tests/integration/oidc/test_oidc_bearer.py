@@ -218,7 +218,9 @@ async def test_a_pipeline_comes_without_a_secret_as_the_account_its_claims_are_b
 
 async def test_whom_no_account_stands_for_may_not_ask_for_ever(world: World) -> None:
     """An issuer that serves everybody signs as many tokens for anybody as they like."""
-    answers = [await world.send(world.pipeline(sub=f"repo:evil/r{n}", repository="evil/r"), "GET", "whoami") for n in range(12)]
+    answers = [
+        await world.send(world.pipeline(sub=f"repo:evil/r{n}", repository="evil/r"), "GET", "whoami") for n in range(12)
+    ]
     assert [answer.status_code for answer in answers][:10] == [403] * 10
     assert answers[-1].status_code == 429
 

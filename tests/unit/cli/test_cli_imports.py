@@ -35,6 +35,25 @@ def test_its_end_is_one_document_for_machines(server: FakeServer, hallmark: Hall
     assert json.loads(hallmark("import", "hf://org/minilm", "--json").stdout)["ref"] == "model:minilm@1.0.0"
 
 
+CONFIG = {
+    "base_model": [{"repository": "org/other", "revision": None}], "model_type": "bert", "architectures": [],
+    "dtype": None, "custom_code": {"config.json": {"AutoModel": "modeling_x.Model"}}, "problems": ["told once"],
+}  # fmt: skip
+CLAIMS = {
+    "licence": "mit", "base_model": ["org/base"], "datasets": [], "metrics": [], "results": [], "missing": ["datasets"],
+    "code_files": ["modeling_x.py"], "problems": [], "contradictions": ["two bases"], "config": CONFIG,
+}  # fmt: skip
+
+
+def test_what_card_and_configuration_claim_is_read_in_one_place(server: FakeServer, hallmark: Hallmark):
+    link = {"repository": "org/base", "revision": None, "ref": None, "why": "several"}
+    done = {"ref": "model:m@1.0.0", "digest": "sha256:0", "claims": CLAIMS, "lineage": [link]}
+    server.will(stage("waiting"), stage("done", **done))
+    told = hallmark("import", "hf://org/m").stdout
+    for text in ("org/other", "modeling_x.Model", "base model org/base: a claim (several)", "two bases", "told once"):
+        assert text in told
+
+
 def test_a_refused_import_ends_with_its_reason_and_the_next_step(server: FakeServer, hallmark: Hallmark):
     server.will(stage("waiting"), stage("refused", reason="org/x is gated", fix="accept its conditions"))
     result = hallmark("import", "hf://org/x")

@@ -30,7 +30,39 @@ def import_version(
                 found = hallmark.wait_import(found["id"], progress=count)
     if found["state"] == "refused":
         base.fail(found["reason"], found["fix"])
-    output.show(found, lambda: output.say(_told(found)))
+    output.show(found, lambda: _shown(found))
+
+
+def _shown(found: dict[str, Any]) -> None:
+    output.say(_told(found))
+    if claims := found.get("claims"):
+        output.say("\nWhat its author claims, by card and configuration (kept as evidence, proven by nobody):")
+        output.facts(_claimed(claims))
+    for link in found.get("lineage") or []:
+        named = f"{link['repository']}@{link['revision']}" if link["revision"] else link["repository"]
+        output.say(f"base model {named}: {'depends on ' + link['ref'] if link['ref'] else 'a claim'} ({link['why']})")
+    if claims:
+        for told in [*claims["contradictions"], *claims["problems"], *claims["config"]["problems"]]:
+            output.say(f"! {told}", "yellow")
+
+
+def _claimed(claims: dict[str, Any]) -> dict[str, Any]:
+    config = claims["config"]
+    code = [f"{file}: {', '.join(places.values())}" for file, places in config["custom_code"].items()]
+    return {
+        "licence": claims["licence"],
+        "base model, by the card": claims["base_model"],
+        "base model, by the configuration": [base["repository"] for base in config["base_model"]],
+        "datasets": claims["datasets"],
+        "metrics": claims["metrics"],
+        "results": f"{len(claims['results'])} numbers" if claims["results"] else None,
+        "model type": config["model_type"],
+        "architectures": config["architectures"],
+        "dtype": config["dtype"],
+        "runs code of its own": code,
+        "Python files": claims["code_files"],
+        "missing": claims["missing"],
+    }
 
 
 def _told(found: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from registry_core.objects import ObjectStorage
 from registry_core.problems import Problem, invalid
 from registry_core.values import SEMVER, EvidenceType, File, Metadata
 
-from hallmark_ingestion.external import model_card
+from hallmark_ingestion.external import model_card, model_config
 from hallmark_ingestion.external.asking import Asking, SourceRefusalError
 from hallmark_ingestion.external.huggingface import HuggingFace
 from hallmark_ingestion.external.huggingface_state import Repository, Sibling
@@ -55,11 +55,11 @@ class HuggingFaceImport:
             self._check(file)
         await progress.begin(found.sha, len(wanted_files), sum(map(_size, wanted_files)))
         files = [await self._file(found, file, progress) for file in wanted_files]
-        card = await self._card(files)
-        about = self._about(found, wanted, model_card.read_card(card))
+        card = await self._beginning(files, CARD, model_card.LARGEST_CARD)
+        about = self._about(found, wanted, await self._claims(found, files, card))
         return Fetched(
             wanted.ref or default_ref(found, wanted.revision), files, self._metadata(found, about), wanted.account,
-            f"hf://{found.id}@{found.sha}", _documents(about, card),
+            f"hf://{found.id}@{found.sha}", _documents(about, card), about,
         )  # fmt: skip
 
     async def _listed(self, wanted: Wanted) -> Repository:
@@ -101,23 +101,32 @@ class HuggingFaceImport:
         await progress.advance(stored)
         return stored
 
-    async def _card(self, files: list[File]) -> bytes | None:
-        """README.md, as far as it is read."""
-        found = next((file for file in files if file.name == CARD), None)
+    async def _claims(self, found: Repository, files: list[File], card: bytes | None) -> dict[str, Any]:
+        """What the card and the configurations say, side by side."""
+        said = model_card.read_card(card)
+        read = {name: await self._beginning(files, name, model_config.LARGEST) for name in model_config.FILES}
+        config = model_config.read_configs({name: text for name, text in read.items() if text is not None}, found.id)
+        return {**said, "config": config, "contradictions": model_config.contradictions(said, config)}
+
+    async def _beginning(self, files: list[File], name: str, limit: int) -> bytes | None:
+        """A file as far as it is read: a little more than `limit` where it is larger. None: there is none."""
+        found = next((file for file in files if file.name == name), None)
         if found is None:
             return None
         content = bytearray()
         async for chunk in self._objects.stream(found.digest):
             content += chunk
-            if len(content) > model_card.LARGEST_CARD:
+            if len(content) > limit:
                 break
         return bytes(content)
 
     def _about(self, found: Repository, wanted: Wanted, card: dict[str, Any]) -> dict[str, Any]:
         left_out = [file.rfilename for file in found.siblings if file.rfilename in LEFT_OUT]
+        code = [file.rfilename for file in found.siblings if file.rfilename.endswith(".py")]
         return card | {
             "repository": f"{self._url}/{found.id}", "commit": found.sha, "revision": wanted.revision,
             "gated": found.gated, "private": found.private, "left_out": left_out,
+            "code_files": code[:model_config.MOST],
         }  # fmt: skip
 
     def _metadata(self, found: Repository, about: dict[str, Any]) -> Metadata:

@@ -2,24 +2,29 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
 import structlog
+from registry_core.access import asset_of
 from registry_core.events import Event, NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
 from registry_core.events.sources import ExternalVersionImported, ExternalVersionRefused
 from registry_core.handlers import Effect, Reader, load
+from registry_core.identity import Account, account_stream
 from registry_core.problems import Problem
 from registry_core.service import Platform
 from registry_core.sources import Source, external_stream, find_source
 from registry_core.store.model import ANY, Append
 from registry_core.values import sha256_digest
+from registry_core.version import Version
 
 from hallmark_ingestion.external.asking import Asking, SourceAwayError
 from hallmark_ingestion.external.connected import check_allowed
 from hallmark_ingestion.external.huggingface_import import HuggingFaceImport, Wanted
 from hallmark_ingestion.external.imports import Import, Imports
+from hallmark_ingestion.external.lineage import Link, as_recorded, links, named_bases
 from hallmark_ingestion.external.mlflow_import import MlflowImport
 from hallmark_ingestion.external.observing import Observer
 from hallmark_ingestion.external.registering import Fetched, refused, register_fetched
@@ -50,22 +55,35 @@ class Importer:
             return
         source = await find_source(reader, known.source) if known.source else None
         try:
-            fetched, digest = await self._fetch(known, source)
+            fetched, digest, lineage = await self._fetch(known, source)
         except Problem as problem:
             await self._imports.refuse(made, *refused(problem))
             return
         if source:
             await self._follow(source, known.wanted.repository, fetched, digest)
-        await self._imports.done(made, fetched.ref, digest)
+        await self._imports.done(made, fetched.ref, digest, fetched.claims, lineage)
 
-    async def _fetch(self, known: Import, source: Source | None) -> tuple[Fetched, str]:
-        """From the hub, and registered. Raises Problem, SourceAwayError."""
+    async def _fetch(self, known: Import, source: Source | None) -> tuple[Fetched, str, list[dict[str, Any]]]:
+        """From the hub, and registered, with what became of its base models. Raises Problem, SourceAwayError."""
         await check_allowed(self._platform.reader, known.wanted.account, "register")
         asking = self._observer.asking(source) if source else self._hub(known.endpoint)
         limit = self._platform.settings.max_artifact_bytes
         fetching = HuggingFaceImport(asking, self._platform.objects, limit)
         fetched = await fetching.fetch(known.wanted, self._imports.progress(known))
-        return fetched, await register_fetched(self._platform, fetched)
+        found = await self._links(known, fetched)
+        linked = fetched.metadata.model_copy(update={"depends_on": tuple(link.ref for link in found if link.ref)})
+        fetched = replace(fetched, metadata=linked)
+        digest = await register_fetched(self._platform, fetched)
+        version = await load(self._platform.reader, Version(), fetched.ref)
+        return fetched, digest, as_recorded(found, version.metadata.dependencies)
+
+    async def _links(self, known: Import, fetched: Fetched) -> list[Link]:
+        """Only to what the account may read: an import tells nobody what else is here."""
+        account = await load(self._platform.reader, Account(), account_stream(fetched.account))
+        names = [base.repository for base in named_bases(fetched.claims) if base.repository != known.wanted.repository]
+        there = await self._imports.imported(known.endpoint, names)
+        readable = [one for one in there if account.may("read", asset_of(one.ref)) and one.ref != fetched.ref]
+        return links(fetched.claims, readable)
 
     def _hub(self, endpoint: str) -> Asking:
         token = self._platform.settings.huggingface_token.get_secret_value()
@@ -106,11 +124,11 @@ class Importer:
         known = await self._imports.find(made)
         assert known is not None  # it was made above, and none is ever deleted
         try:
-            fetched, digest = await self._fetch(known, source)
+            fetched, digest, lineage = await self._fetch(known, source)
         except Problem as problem:
             await self._imports.refuse(made, *refused(problem))
             raise
-        await self._imports.done(made, fetched.ref, digest)
+        await self._imports.done(made, fetched.ref, digest, fetched.claims, lineage)
         return fetched, digest
 
     async def _tell_imported(self, source: Source, name: str, version: str, fetched: Fetched, digest: str) -> None:

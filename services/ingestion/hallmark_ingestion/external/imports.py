@@ -1,7 +1,7 @@
 """Imports that were asked for, and how far each is (`work.imports`): told to whoever waits, and gone on with."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
@@ -11,6 +11,7 @@ from registry_core.store.connections import Pool
 from registry_core.values import File
 
 from hallmark_ingestion.external.huggingface_import import Progress, Wanted
+from hallmark_ingestion.external.lineage import Imported
 
 DDL: Final = """
 create table if not exists work.imports (
@@ -32,6 +33,8 @@ create table if not exists work.imports (
   asked_at    timestamptz not null default now(),
   changed_at  timestamptz not null default now()
 );
+alter table work.imports add column if not exists claims jsonb;   -- what card and configurations say
+alter table work.imports add column if not exists lineage jsonb;  -- which named base models are linked, or why not
 create index if not exists imports_by_time on work.imports (asked_at desc)"""
 
 
@@ -66,8 +69,13 @@ class Imports:
         return Import(made, wanted, row["source"], row["endpoint"], row["state"], stored)
 
     async def document(self, made: UUID) -> dict[str, Any] | None:
-        row = await self._pool.fetchrow(f"select {_COLUMNS} from work.imports where id = $1", made)
-        return _document(row) if row else None
+        """One of them, with what its author claims."""
+        query = f"select {_COLUMNS}, claims, lineage from work.imports where id = $1"
+        row = await self._pool.fetchrow(query, made)
+        if row is None:
+            return None
+        claims, lineage = (json.loads(row[name]) if row[name] else None for name in ("claims", "lineage"))
+        return {**_document(row), "claims": claims, "lineage": lineage or []}
 
     async def listing(self, limit: int) -> list[dict[str, Any]]:
         """The newest first."""
@@ -92,11 +100,23 @@ class Imports:
 
         return Progress(known.stored, begin, advance)
 
-    async def done(self, made: UUID, ref: str, digest: str) -> None:
+    async def done(
+        self, made: UUID, ref: str, digest: str, claims: Mapping[str, Any], lineage: Sequence[Mapping[str, Any]]
+    ) -> None:
         await self._pool.execute(
-            """update work.imports set state = 'done', ref = $2, digest = $3, reason = null, fix = null,
-                      changed_at = now() where id = $1""", made, ref, digest,
+            """update work.imports set state = 'done', ref = $2, digest = $3, claims = $4, lineage = $5, reason = null,
+                      fix = null, changed_at = now() where id = $1""",
+            made, ref, digest, json.dumps(claims), json.dumps(lineage),
         )  # fmt: skip
+
+    async def imported(self, endpoint: str, repositories: Sequence[str]) -> list[Imported]:
+        """The versions that commits of these repositories became here; of the same hub alone."""
+        rows = await self._pool.fetch(
+            """select distinct repository, commit, ref from work.imports
+                where state = 'done' and endpoint = $1 and repository = any($2) order by repository, ref""",
+            endpoint, repositories,
+        )  # fmt: skip
+        return [Imported(**row) for row in rows]
 
     async def refuse(self, made: UUID, reason: str, fix: str) -> None:
         await self._pool.execute(

@@ -5,7 +5,7 @@ what nests too deeply. What has the wrong type is left out and told.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import yaml
@@ -43,7 +43,7 @@ def read_card(content: bytes | None) -> dict[str, Any]:
     return {**found, "missing": [name for name in WANTED if not found[name]], "problems": problems}
 
 
-def as_json(card: dict[str, Any]) -> bytes:
+def as_json(card: Mapping[str, Any]) -> bytes:
     return json.dumps(card, indent=1, sort_keys=True, allow_nan=False).encode()
 
 
@@ -81,6 +81,8 @@ def _check_head(text: str) -> None:
     for event in yaml.parse(head, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             raise ValueError("its metadata uses YAML aliases, which can stand for any amount of data")  # noqa: TRY004 - no type of ours
+        if isinstance(event, yaml.ScalarEvent) and not storable(event.value):
+            raise ValueError("its metadata holds NUL, or half a surrogate pair")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > DEEPEST:
             raise ValueError(f"its metadata is nested more than {DEEPEST} deep")

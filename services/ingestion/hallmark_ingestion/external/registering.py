@@ -1,7 +1,7 @@
 """Fetched content becomes a draft: registered with its digests, in the name of the account that stands behind it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -45,6 +45,8 @@ class Fetched:
     account: str
     source: str
     documents: Sequence[Document] = ()
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    """What its author says of it, as far as it was read."""
 
 
 def file_named(name: str, digest: str, size: int | None = None) -> File:
