@@ -26,7 +26,8 @@ REFUSED_BYTES: Final = 16 * 1024
 """Of each of those bodies."""
 FORGET_REFUSED: Final = """
     delete from work.deliveries where id in (
-      select id from work.deliveries where source = $1 and outcome = 'refused' order by received_at desc, id offset $2)"""
+      select id from work.deliveries where source = $1 and outcome = 'refused'
+       order by received_at desc, id offset $2)"""
 HANDLE_DELIVERY: Final = "handle-delivery"
 """The job of every delivery but inference events."""
 COUNT_INFERENCE: Final = "count-inference"
