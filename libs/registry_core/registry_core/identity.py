@@ -44,7 +44,8 @@ from registry_core.personal import Sealed
 from registry_core.settings import Settings
 
 ROLE: Final = r"^(viewer|contributor|manager|admin|auditor|reviewer:[a-z]{1,32})$"
-
+GRANTED: Final = r"^(viewer|contributor|manager|auditor|reviewer:[a-z]{1,32})$"
+"""Administrators are so everywhere or not at all: whom they let in is for every asset."""
 
 MOST_SESSIONS: Final = 20
 """Of one account at a time; with one more, the oldest is over."""

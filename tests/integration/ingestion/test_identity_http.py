@@ -127,6 +127,7 @@ async def test_administrators_are_so_everywhere_or_not_at_all(api: Api) -> None:
     await api.create("carl")
     answer = await api.client.post("/v1/accounts/carl/grants", json={"role": "admin", "assets": "model:own"})
     assert (answer.status_code, answer.json()["field"]) == (400, "/role")
+    assert answer.json()["detail"] == "/role: write viewer, contributor, reviewer:<role>, manager or auditor"
 
 
 async def test_a_manager_of_one_asset_writes_to_it_and_to_no_other(api: Api) -> None:

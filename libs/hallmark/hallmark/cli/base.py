@@ -147,8 +147,11 @@ def _say(problem: dict[str, Any]) -> None:
         typer.echo(output.as_json(problem, indent=None), err=True)
         return
     typer.secho(f"Error: {output.plain(problem['detail'])}", err=True, fg="red")
-    for error in problem.get("errors", ()):
-        typer.echo(f"  {output.plain(error.get('field', ''))}: {output.plain(error.get('message', ''))}", err=True)
+    told = [
+        f"{output.plain(e.get('field', ''))}: {output.plain(e.get('message', ''))}" for e in problem.get("errors", ())
+    ]
+    for each in told if len(told) > 1 or told != [output.plain(problem["detail"])] else ():
+        typer.echo(f"  {each}", err=True)
     if fix := problem.get("fix"):
         typer.echo(f"Next:  {output.plain(fix)}", err=True)
 

@@ -21,6 +21,7 @@ from opentelemetry.trace import Span
 from prometheus_client import generate_latest
 
 from registry_core.events import NewerEventTypeError
+from registry_core.forms import in_words
 from registry_core.http import openapi
 from registry_core.http.authorisation import authorise
 from registry_core.http.caller import Authenticator, Caller, refuse_foreign_origin, sends_credentials
@@ -181,7 +182,7 @@ def _problem(request: AnyRequest, error: Problem) -> Response[dict[str, Any]]:
 def _validation(request: AnyRequest, error: ValidationException) -> Response[dict[str, Any]]:
     extra = error.extra if isinstance(error.extra, list) else []
     errors = [
-        {"field": "/" + str(e.get("key", "")).replace(".", "/"), "message": str(e.get("message", ""))}
+        {"field": "/" + str(e.get("key", "")).replace(".", "/"), "message": in_words(str(e.get("message", "")))}
         for e in extra
         if isinstance(e, dict)
     ]

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pydantic import ValidationError
+from registry_core import forms
 from registry_core.moments import CLOCK_TOLERANCE
 from registry_core.problems import Problem
 
@@ -32,14 +33,16 @@ def parse(event: CloudEvent) -> RegisterVersion:
         raise Problem(
             422, "invalid", in_words(errors),
             field=errors[0]["field"], errors=errors, schema=f"schemas/inbound/{event.type}.json",
-            fix="correct the fields named and send the event again with a new id",
+            fix="correct the fields named and send the event again",
         ) from error  # fmt: skip
 
 
 def faults(error: ValidationError, pointer: str) -> list[dict[str, str]]:
     """The first faults, each with its JSON pointer (RFC 6901)."""
     found = error.errors(include_url=False, include_context=False, include_input=False)[:MOST_ERRORS]
-    return [{"field": pointer + "".join(map(_step, each["loc"])), "message": each["msg"]} for each in found]
+    return [
+        {"field": pointer + "".join(map(_step, each["loc"])), "message": forms.in_words(each["msg"])} for each in found
+    ]
 
 
 def in_words(errors: Sequence[Mapping[str, str]]) -> str:

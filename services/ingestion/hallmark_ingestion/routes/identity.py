@@ -22,7 +22,7 @@ from registry_core.http import Caller
 from registry_core.http.authorisation import NONE
 from registry_core.http.last_use import last_used
 from registry_core.http.moments import events_at, stated
-from registry_core.identity import ROLE, Account, BearerToken, account_stream
+from registry_core.identity import GRANTED, ROLE, Account, BearerToken, account_stream
 from registry_core.moments import Moment
 from registry_core.problems import Problem, conflict, forbidden, invalid
 from registry_core.proofs.keys import key_id, public_from_base64
@@ -33,8 +33,6 @@ from registry_core.values import AssetPattern, Text, Value
 from hallmark_ingestion.accounts import identify_accounts, known_account, named, not_reserved
 from hallmark_ingestion.routes.tokens import described
 
-_GRANTED = r"^(viewer|contributor|manager|auditor|reviewer:[a-z]{1,32})$"
-"""Administrators are so everywhere or not at all: whom they let in is for every asset."""
 MOST_GRANTS: Final = 200
 """Of one account: each of its requests looks at them."""
 Role = Annotated[str, StringConstraints(pattern=ROLE)]
@@ -56,7 +54,7 @@ class NewRoles(Value):
 
 
 class NewGrant(Value):
-    role: Annotated[str, StringConstraints(pattern=_GRANTED)]
+    role: Annotated[str, StringConstraints(pattern=GRANTED)]
     assets: AssetPattern
 
 
@@ -192,7 +190,7 @@ async def grant_role(account: str, data: NewGrant, caller: Caller) -> dict[str, 
 async def withdraw_role(
     account: str,
     caller: Caller,
-    role: Annotated[str, Parameter(pattern=_GRANTED)],
+    role: Annotated[str, Parameter(pattern=GRANTED)],
     assets: Annotated[str, Parameter(max_length=256)],
 ) -> dict[str, Any]:
     """The end of a grant, named as it was granted."""
