@@ -123,3 +123,21 @@ async def test_who_signs_out_has_to_sign_in_again(page: Page) -> None:
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
     await page.goto("/findings")
     await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+DELIVERY = """
+<div class="scroll"><table class="deliveries"><tbody><tr>
+<td><span class="outcome out-fail">Refused</span></td>
+<th scope="row" class="breakable"><a href="/">x-hub-signature-256 does not fit: the source has another secret</a></th>
+</tr></tbody></table></div>
+"""
+
+
+async def test_a_delivery_s_outcome_stands_beside_its_reason_on_a_narrow_screen(page: Page) -> None:
+    await page.set_viewport_size({"width": 400, "height": 740})
+    await page.evaluate("html => { document.querySelector('main').innerHTML = html; }", DELIVERY)
+    outcome = await page.locator(".deliveries .outcome").bounding_box()
+    reason = await page.locator(".deliveries a").bounding_box()
+    assert outcome is not None
+    assert reason is not None
+    assert outcome["x"] + outcome["width"] <= reason["x"]
