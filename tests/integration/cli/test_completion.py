@@ -6,10 +6,14 @@ import pty
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hallmark.cli import completion
 from hallmark.until import STATUSES
+from registry_core.access import ACTIONS
+from registry_core.events.sources import SourceKind
+from registry_core.inbox import OUTCOMES
 from registry_core.settings import Settings
 from registry_core.values import EvidenceType, Kind, State
 from support_pipeline import HALLMARK, REF, Pipeline, pipeline
@@ -85,6 +89,10 @@ async def test_without_a_server_commands_and_known_values_are_offered_all_the_sa
         "hallmark status x --until app": {"approved"},
         "hallmark status x --until=app": {"approved"},
         "hallmark evidence add model:m@1.0.0 s": {"sbom", "scan_report"},
+        "hallmark source connect x --kind g": {"github"},
+        "hallmark source deliveries x --outcome re": {"refused"},
+        "hallmark account create x --role m": {"manager"},
+        "hallmark account grant x v": {"viewer"},
         "hallmark lineage m": {"model:"},
         "hallmark lineage model:m": set(),
     }
@@ -97,6 +105,9 @@ def test_what_is_known_beforehand_is_what_the_registry_knows():
     assert set(completion.STATES) == set(State)
     assert set(completion.EVIDENCE) == set(EvidenceType)
     assert set(completion.STATUSES) == set(STATUSES)
+    assert set(completion.SOURCES) == set(get_args(SourceKind))
+    assert completion.OUTCOMES == OUTCOMES
+    assert {role.rstrip(":") for role in completion.ROLES} == ACTIONS["read"]
 
 
 def test_tab_on_a_terminal_completes_the_line(script: Path, tmp_path: Path):

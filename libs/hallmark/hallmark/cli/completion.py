@@ -12,6 +12,9 @@ KINDS: Final = ("model", "adapter", "prompt", "dataset", "code")
 STATES: Final = ("draft", "candidate", "approved", "deprecated", "retired", "suspended")
 EVIDENCE: Final = ("sbom", "provenance", "evaluation", "scan_report", "model_card", "red_team", "review")
 STATUSES: Final = ("requested", "audited", "in_review", "approved", "rejected", "refused")
+ROLES: Final = ("viewer", "contributor", "reviewer:", "manager", "admin", "auditor")
+SOURCES: Final = ("mlflow", "huggingface", "wandb", "sagemaker", "github", "kserve")
+OUTCOMES: Final = ("waiting", "taken", "nothing", "failed", "conflict", "refused")
 """As registry_core and `until` have them, which take longer to import than a person waits; a test compares."""
 _PATIENCE: Final = 0.25
 """Seconds, all in all, for the server; HALLMARK_COMPLETION_SECONDS for one that is far away."""

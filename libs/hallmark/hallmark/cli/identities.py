@@ -4,21 +4,35 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from hallmark.cli import base, logins, output
+from hallmark.cli import base, completion, logins, output
 from hallmark.cli.base import AsOf, Json, KnownAt
 from hallmark.cli.tokens import show_tokens
 
 Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")]
 Roles = Annotated[
     list[str] | None,
-    typer.Option("--role", help="viewer, contributor, reviewer:<role>, manager, admin or auditor; repeat it."),
+    typer.Option(
+        "--role",
+        autocompletion=completion.one_of(*completion.ROLES),
+        help="viewer, contributor, reviewer:<role>, manager, admin or auditor; repeat it.",
+    ),
 ]
 
 GrantedRole = Annotated[
-    str, typer.Argument(metavar="ROLE", help="viewer, contributor, reviewer:<role>, manager or auditor.")
+    str,
+    typer.Argument(
+        metavar="ROLE",
+        autocompletion=completion.one_of(*(role for role in completion.ROLES if role != "admin")),
+        help="viewer, contributor, reviewer:<role>, manager or auditor.",
+    ),
 ]
 Assets = Annotated[
-    str, typer.Argument(metavar="ASSETS", help="An asset, or the beginning of names: model:risk, 'model:credit-*'.")
+    str,
+    typer.Argument(
+        metavar="ASSETS",
+        autocompletion=completion.assets,
+        help="An asset, or the beginning of names: model:risk, 'model:credit-*'.",
+    ),
 ]
 Reason = Annotated[str, typer.Option(help="Why; kept in the log.")]
 

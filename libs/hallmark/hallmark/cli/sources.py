@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from hallmark.cli import base, output
+from hallmark.cli import base, completion, output
 from hallmark.cli.base import Json, client
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The source's name.")]
@@ -32,7 +32,7 @@ def add_to(app: typer.Typer) -> None:
 def connect(
     name: Name,
     *,
-    kind: Annotated[str, typer.Option(help=KINDS)],
+    kind: Annotated[str, typer.Option(autocompletion=completion.one_of(*completion.SOURCES), help=KINDS)],
     account: Annotated[str, typer.Option(help="The service account in whose name its deliveries are taken in.")],
     url: Annotated[str | None, typer.Option(help="Where it is asked what is true, e.g. the MLflow server.")] = None,
     secret_file: SecretFile = None,
@@ -123,7 +123,11 @@ def deliveries(
     name: Name,
     *,
     outcome: Annotated[
-        str | None, typer.Option(help="waiting, taken, nothing, failed, conflict or refused; by default all.")
+        str | None,
+        typer.Option(
+            autocompletion=completion.one_of(*completion.OUTCOMES),
+            help="waiting, taken, nothing, failed, conflict or refused; by default all.",
+        ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 100,
     json: Json = False,
