@@ -323,3 +323,46 @@ def test_a_grant_is_taken_back_as_it_was_named(server: FakeServer, hallmark: Hal
     asked = server.requests[-1]
     assert (asked.method, asked.url.path) == ("DELETE", "/v1/accounts/carl/grants")
     assert dict(asked.url.params) == {"role": "contributor", "assets": "model:credit-*"}
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("sbom", "'sbom' is not TYPE=FILE"),
+        ("sbomm=bom.json", "'sbomm' is no type of evidence"),
+        ("sbom=gone.json", "'gone.json' is no file"),
+    ],
+)
+def test_what_is_wrong_with_evidence_is_said_before_anything_is_sent(
+    server: FakeServer, hallmark: Hallmark, named: str, said: str
+):
+    result = hallmark("register", REF, "--digest", "sha256:" + "0" * 64, "--evidence", named)
+    assert (result.exit_code, server.requests) == (2, [])
+    assert said in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("components", "problem", "told"),
+    [
+        (3, None, ["sbom", "pass", "3 components, 0 vulnerable"]),
+        (0, None, ["sbom", "review", "0 components, 0 vulnerable"]),
+        (0, "is no JSON", ["sbom", "fail", "is no JSON"]),
+    ],
+)
+def test_status_tells_evidence_and_what_came_of_the_sbom(
+    server: FakeServer, hallmark: Hallmark, components: int, problem: str | None, told: list[str]
+):
+    read = {"components": components, "vulnerable": 0, "problem": problem}
+    refused = {"promotion": "p1", "status": "refused", "context": "lending/internal/any", "waiting_for": []}
+    version = {"ref": REF, "state": "draft", "digest": "sha256:0", "dependencies": read, "promotions": [refused]}
+    server.will(httpx.Response(200, json={**version, "evidence": [{"evidence_type": "sbom"}]}))
+    lines = [re.split(r"\s{2,}", line.strip()) for line in hallmark("status", REF).stdout.splitlines()]
+    assert told in lines
+    assert ["evidence", "sbom"] in lines
+    assert ["p1", "refused", "lending/internal/any"] in lines  # nobody is waited for: no [] either
+
+
+def test_a_single_error_is_said_once(server: FakeServer, hallmark: Hallmark):
+    problem = {"detail": "/kind: no", "errors": [{"field": "/kind", "message": "no"}], "fix": "do"}
+    server.will(httpx.Response(400, json=problem))
+    assert hallmark("account", "create", "bob").stderr.count("/kind: no") == 1

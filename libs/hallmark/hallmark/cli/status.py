@@ -118,11 +118,12 @@ def show_version(found: dict[str, Any]) -> None:
             "version": found["ref"], "state": found["state"], "digest": found["digest"], "format": found.get("format"),
             "owner": metadata.get("owner"), "risk tier": metadata.get("risk_tier"),
             "registered by": found.get("registered_by"), "replacement": found.get("replacement"),
+            "evidence": sorted({e["evidence_type"] for e in found.get("evidence") or ()}),
             "waiting for": found.get("pending_checks"), "open promotions": found.get("open_promotions"),
         }
     )  # fmt: skip
     if promotions := found.get("promotions"):
-        rows = [[p["promotion"], p["status"], p["context"], p["waiting_for"]] for p in promotions]
+        rows = [[p["promotion"], p["status"], p["context"], ", ".join(p["waiting_for"] or ())] for p in promotions]
         output.table(["PROMOTION", "STATUS", "FOR", "WAITING FOR"], rows)
     if checks := list(_checks(found)):
         output.table(["CHECK", "OUTCOME", "DETAIL"], checks)
@@ -147,7 +148,17 @@ def _checks(found: dict[str, Any]) -> list[list[object]]:
         ["vulnerability", v["severity"], f"{v['advisory']} in {v['component']}"]
         for v in found.get("vulnerabilities") or []
     ]
-    return [*files, *scans, *proven, *suites, *open_ones]
+    return [*files, *scans, *_components(found.get("dependencies")), *proven, *suites, *open_ones]
+
+
+def _components(read: dict[str, Any] | None) -> list[list[object]]:
+    """What came of the SBOM: one that cannot be read, or lists nothing, is told here and not first at a promotion."""
+    if not read:
+        return []
+    if problem := read.get("problem"):
+        return [["sbom", "fail", problem]]
+    outcome = "pass" if read["components"] and not read["vulnerable"] else "review"
+    return [["sbom", outcome, f"{read['components']} components, {read['vulnerable']} vulnerable"]]
 
 
 def _findings(scan: dict[str, Any]) -> str:

@@ -134,10 +134,13 @@ def _documents(named: list[str]) -> list[tuple[str, Path]]:
 
     documents = []
     for text in named:
-        kind, _, path = text.partition("=")
-        if kind not in list(EvidenceType) or not Path(path).is_file():
+        kind, equals, path = text.partition("=")
+        if not equals or kind not in list(EvidenceType):
             types = ", ".join(EvidenceType)
-            base.fail(f"{text!r} is not TYPE=FILE", f"name a file there is, after one of {types}", base.USAGE)
+            wrong = f"{kind!r} is no type of evidence" if equals else f"{text!r} is not TYPE=FILE"
+            base.fail(wrong, f"write TYPE=FILE with one of {types}", base.USAGE)
+        if not Path(path).is_file():
+            base.fail(f"{path!r} is no file, so it cannot be attached as {kind}", "name a file there is", base.USAGE)
         documents.append((kind, Path(path)))
     return documents
 

@@ -130,7 +130,8 @@ def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
 def _unauthorised(detail: str) -> Problem:
     return Problem(
         401, "unauthorised", detail,
-        fix="send `Authorization: Bearer <token>`; an administrator issues tokens with `hallmark token issue`",
+        fix="sign in with `hallmark login`, or send `Authorization: Bearer <token>`; administrators issue tokens: "
+            "`hallmark token issue`",
     )  # fmt: skip
 
 
