@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import closing, suppress
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from itertools import zip_longest
 from typing import Final
 
@@ -13,6 +14,7 @@ from litestar.response.sse import ServerSentEventMessage
 from litestar.response.streaming import ASGIStreamingResponse
 from litestar.types import Receive, Send
 from registry_core.notifier import PROJECTED, Notifier
+from registry_core.problems import Problem
 from registry_core.projections import Row
 from registry_core.store.connections import TRANSIENT, Pool
 
@@ -26,17 +28,47 @@ HEARTBEAT: Final = 10.0
 """Seconds of silence after which a comment is sent, and the database asked without having been told to."""
 RETRY: Final = 2000
 """Milliseconds that a browser waits before it connects anew."""
+MOST_STREAMS: Final = 200
+"""Of one account in one process, which has 2,000 connections for everybody together."""
+
+
+class Streams:
+    """How many each account has open in this process."""
+
+    def __init__(self, most: int = MOST_STREAMS) -> None:
+        self._most, self._open = most, Counter[str]()
+
+    def check(self, account: str) -> None:
+        """Raises Problem 429 for an account that has as many as it may."""
+        if self._open[account] >= self._most:
+            raise Problem(
+                429, "too-many-streams", f"{account} has {self._most} live streams open here, as many as it may",
+                fix="close some; one stream can serve many readers", headers={"Retry-After": "60"},
+            )  # fmt: skip
+
+    @contextmanager
+    def one(self, account: str) -> Iterator[None]:
+        self._open[account] += 1
+        try:
+            yield
+        finally:
+            self._open[account] -= 1
+            self._open += Counter()  # forgets whoever has none
 
 
 class LiveResponse(ASGIStreamingResponse):
     """A stream of server-sent events that takes being stopped (server shutdown) as its ordinary end."""
 
-    def __init__(self, messages: AsyncIterator[list[ServerSentEventMessage]]) -> None:
+    def __init__(
+        self, messages: AsyncIterator[list[ServerSentEventMessage]], held: AbstractContextManager[None]
+    ) -> None:
+        """`held` for as long as it is sent."""
+        self._held = held
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
         super().__init__(iterator=_encoded(messages), media_type="text/event-stream", headers=headers)
 
     async def send_body(self, send: Send, receive: Receive) -> None:
-        with suppress(asyncio.CancelledError):
+        with self._held, suppress(asyncio.CancelledError):
             await super().send_body(send, receive)
 
 

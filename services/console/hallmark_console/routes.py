@@ -15,7 +15,7 @@ from registry_core.service import Platform
 
 from hallmark_console.catalogue import RESERVED, Filter, View, filter_of, find_view, list_views, within
 from hallmark_console.lineage import DEEPEST, MOST_VERSIONS, Asked, Direction, readable, walk
-from hallmark_console.live import LiveResponse, changes
+from hallmark_console.live import LiveResponse, Streams, changes
 from hallmark_console.projections import LINEAGE, VERSION_OVERVIEW
 from hallmark_console.views import MAX_LIMIT, page_of
 
@@ -66,6 +66,8 @@ async def live_view(
     reach = caller.account.reach("read")
     begin = _resumed(request.headers.get("last-event-id"), after)
     begin = await stands_at(platform.pool, found) if begin is None else begin
+    streams = _streams(request)
+    streams.check(caller.name)
     return LiveResponse(
         changes(
             platform.pool,
@@ -74,8 +76,15 @@ async def live_view(
             begin,
             matching=matching,
             allowed=lambda: _still_accepted(request, reach),
-        )
+        ),
+        streams.one(caller.name),
     )
+
+
+def _streams(request: AnyRequest) -> Streams:
+    """Of this process."""
+    found: Streams = request.app.state.setdefault("streams", Streams())
+    return found
 
 
 @get("/v1/versions/{ref:str}/lineage", action="read", asset=IN_PATH)

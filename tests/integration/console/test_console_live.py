@@ -166,3 +166,14 @@ async def test_a_stream_ends_cleanly_when_the_server_stops(
             rest = [message async for message in stream]
     assert [message.data for message in rest] == [None] * len(rest)
     assert "Exception in ASGI" not in caplog.text
+
+
+async def test_one_account_does_not_hold_all_connections(seeded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live.Streams.__init__, "__defaults__", (2,))
+    async with subscribed(seeded), subscribed(seeded), seeded.http.stream("GET", OVERVIEW) as refused:
+        assert refused.status_code == 429
+    async with asyncio.timeout(20):
+        while True:  # the server hears of a closed connection a little later
+            async with seeded.http.stream("GET", OVERVIEW) as answer:
+                if answer.status_code == 200:
+                    break

@@ -1,6 +1,5 @@
 """Tokens of issuers over HTTP, on real PostgreSQL: whom they open the door to, as whom, and until when."""
 
-import asyncio
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -12,7 +11,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from registry_core.events.evidence import ArtifactScanned
 from registry_core.events.versions import ArtifactStored
-from registry_core.oidc.linking import Linking, Subject
 from registry_core.proofs.dsse import sign
 from registry_core.proofs.keys import public_base64
 from registry_core.service import Platform, Service, find_services
@@ -134,27 +132,6 @@ async def test_a_subject_is_one_account_s_alone_and_may_move_once_it_is_unlinked
     assert (await world.send(token, "GET", "whoami")).json()["account"] == "ben"
 
 
-async def test_a_subject_that_two_link_at_once_is_one_account_s(world: World) -> None:
-    await world.account("ann", "viewer")
-    await world.account("dana", "viewer")
-    who = Subject(world.people.url, DANA)
-    async with Linking.begin(world.platform) as slow:
-        ann = await slow.state("ann")
-        person = await world.platform.vault.person(slow.connection, ann.person)
-        assert person
-        assert await slow.before(who) is None
-        body = {"issuer": who.issuer, "subject": who.subject}
-        other = asyncio.create_task(world.send(world.root, "POST", "accounts/dana/logins", body))
-        await until(lambda: _waiting_for_a_lock(world))
-        assert await slow.append(ann, person, who, lambda event, _: new(event))
-    assert (await other).status_code == 409
-    assert not (await world.ask_root("GET", "accounts/dana"))["logins"]
-
-
-async def _waiting_for_a_lock(world: World) -> bool:
-    return bool(await world.platform.pool.fetchval("select count(*) from pg_locks where not granted"))
-
-
 async def test_only_administrators_say_who_may_come(world: World) -> None:
     await world.account("mona", "manager")
     await world.link("mona", DANA)
@@ -216,13 +193,11 @@ async def test_a_pipeline_comes_without_a_secret_as_the_account_its_claims_are_b
     assert (await world.send(world.pipeline(), "GET", "whoami")).status_code == 403
 
 
-async def test_whom_no_account_stands_for_may_not_ask_for_ever(world: World) -> None:
+async def test_whom_no_account_stands_for_is_counted_as_one_whose_token_opens_nothing(world: World) -> None:
     """An issuer that serves everybody signs as many tokens for anybody as they like."""
-    answers = [
-        await world.send(world.pipeline(sub=f"repo:evil/r{n}", repository="evil/r"), "GET", "whoami") for n in range(12)
-    ]
-    assert [answer.status_code for answer in answers][:10] == [403] * 10
-    assert answers[-1].status_code == 429
+    answer = await world.send(world.pipeline(repository="evil/repository"), "GET", "whoami")
+    assert answer.status_code == 403
+    assert answer.headers["ratelimit-policy"].startswith('"failures"')
 
 
 async def test_claims_that_fit_two_accounts_fit_none(world: World) -> None:
