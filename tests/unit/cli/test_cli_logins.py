@@ -6,7 +6,7 @@ from unit.cli.fakes import FakeServer, Hallmark
 
 ISSUER, LOGIN, WORKLOAD = "https://login.example.com", "l-00112233445566778899", "w-00112233445566778899"
 SHOWN = {
-    "account": "ci", "kind": "service", "roles": ["contributor"], "tokens": [], "signing_keys": [],
+    "account": "ci", "kind": "service", "grants": [], "roles": ["contributor"], "tokens": [], "signing_keys": [],
     "logins": [{"login": LOGIN, "issuer": ISSUER, "roles_follow": False}],
     "workloads": [{"workload": WORKLOAD, "issuer": ISSUER, "claims": {"repository": "acme/x"}}],
     "sessions": [
