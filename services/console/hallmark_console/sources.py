@@ -10,6 +10,7 @@ from registry_core.http.caller import Caller
 from registry_core.inbox import OUTCOMES, Delivery, Tally
 from registry_core.problems import Problem, not_found
 from registry_core.service import Platform
+from registry_core.source_polls import last_polls
 from registry_core.sources import all_sources
 
 from hallmark_console.pages import http_error_page, problem_page
@@ -30,6 +31,7 @@ async def sources(request: Request[Any, Any, Any], platform: Platform, caller: C
     return page(
         "sources.html", **who(caller), now=platform.clock(), sources=found, name=name,
         outcome=outcome, choices=("", *OUTCOMES), deliveries=deliveries, shown=SHOWN,
+        polls=await last_polls(platform.pool),
     )  # fmt: skip
 
 

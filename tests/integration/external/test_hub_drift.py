@@ -7,8 +7,10 @@ import pytest
 from hallmark_ingestion.external.asking import SourceAwayError
 from hallmark_ingestion.external.huggingface_state import announced
 from hallmark_ingestion.external.state import Announcement
-from registry_core.events.sources import ExternalChangeAnnounced, ExternalObjectObserved
-from registry_core.sources import Source
+from registry_core.events.sources import ExternalChangeAnnounced, ExternalObjectObserved, ExternalVersionImported
+from registry_core.sources import Source, external_stream
+from registry_core.store.model import ANY, Append
+from support import new
 from support_external import Place, connect, jobs_of
 from support_hub import Answer, Hub, Repository, hub
 
@@ -92,6 +94,35 @@ async def test_a_push_that_a_webhook_announced_is_no_drift(place: Place, mirror:
     assert [d.aspect for d in event.differences] == ["head"]
     await place.poller.poll(source)
     assert [d.aspect for d in await place.drifts(NAME)] == ["private"]
+
+
+async def test_an_announced_move_carries_imports_over_and_is_no_drift(place: Place, mirror: Hub) -> None:
+    source = await follow(place, mirror)
+    brought = ExternalVersionImported(
+        source="src",
+        object=NAME,
+        version=mirror.repositories[NAME].sha,
+        ref="model:tiny@1.0.0",
+        digest=f"sha256:{'0' * 64}",
+    )
+    await place.platform.store.append(Append(external_stream("src", NAME), [new(brought)], ANY))
+    SILENT["moved"][0](mirror)
+    mirror.repositories["org/new"].more["private"] = True
+    await place.observer.observe(source, NAME, Announcement("d-1", announced("move", "repo")))
+    (told,) = [event for event in await place.events(NAME) if isinstance(event, ExternalChangeAnnounced)]
+    assert [alone(d) for d in told.differences] == [("name", NAME, "org/new")]
+    assert [i.ref for i in (await place.known("org/new")).imports.values()] == ["model:tiny@1.0.0"]
+    await place.poller.poll(source)
+    assert await place.drifts(NAME) == []
+    assert [alone(d) for d in await place.drifts("org/new")] == [("private", None, True)]
+
+
+async def test_another_delivery_about_a_moved_repository_leaves_the_move_to_its_own(place: Place, mirror: Hub) -> None:
+    source = await follow(place, mirror)
+    SILENT["moved"][0](mirror)
+    await place.observer.observe(source, NAME, Announcement("d-1", announced("update", "repo.content")))
+    assert [type(event) for event in await place.events(NAME)] == [ExternalObjectObserved]
+    assert await place.events("org/new") == []
 
 
 @pytest.mark.parametrize(

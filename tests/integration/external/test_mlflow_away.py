@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from hallmark_ingestion.external.asking import SourceAwayError
+from registry_core.source_polls import last_polls
+from registry_core.store.source_secrets import SourceSecrets
 from support_external import Place, connect
 from support_hub import Answer, Hub, hub
 
@@ -125,15 +128,30 @@ async def test_a_server_that_is_gone_leaves_the_others_polled(place: Place, serv
     assert [len(await place.events("model-0000", source)) for source in ("gone", "here")] == [0, 1]
 
 
-async def test_the_token_beside_the_log_is_sent_and_only_there(place: Place, server: Hub) -> None:
+async def test_the_credential_beside_the_log_is_sent_and_another_one_from_then_on(place: Place, server: Hub) -> None:
     server.answers = Models(1).answer
-    folder = place.platform.settings.data_dir / "sources"
-    folder.mkdir()
-    (folder / "src.token").write_text("reader:secret\n")
     source = await connect(place.platform, "mlflow", server.url)
-    await place.poller.poll(source)
-    assert {token for _, token in server.asked} == {"Basic cmVhZGVyOnNlY3JldA=="}
-    (folder / "src.token").write_text("abc\n")
-    server.asked.clear()
-    await place.poller.poll(source)
-    assert {token for _, token in server.asked} == {"Bearer abc"}
+    secrets, now = SourceSecrets(place.platform.privacy_key), place.platform.clock()
+    for given, sent in (("reader:secret", "Basic cmVhZGVyOnNlY3JldA=="), ("abc", "Bearer abc")):
+        await secrets.keep_credential(place.platform.pool, "src", given, now)
+        server.asked.clear()
+        await place.poller.poll(source)
+        assert {token for _, token in server.asked} == {sent}
+
+
+async def test_what_the_last_poll_met_is_told_with_its_reason_and_since_when(place: Place, server: Hub) -> None:
+    await connect(place.platform, "mlflow", server.url)
+    told = []
+    for status in (503, 503, 401, 200):
+        server.answers = Models(1).answer if status == 200 else partial(refusing, status)
+        await place.poller.turn()
+        told.append((await last_polls(place.platform.pool))["src"])
+    assert [poll.outcome for poll in told] == ["away", "away", "refused", "done"]
+    assert told[0].outcome_since == told[1].outcome_since == told[0].at < told[1].at
+    assert "503" in str(told[1].reason)
+    assert "hallmark source credential src" in str(told[2].reason)
+    assert (told[3].reason, told[3].outcome_since) == (None, told[3].at)
+
+
+def refusing(status: int, _: str) -> Answer:
+    return status, {}, b"no"

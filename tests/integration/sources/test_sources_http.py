@@ -12,6 +12,7 @@ from registry_core.events.governance import AccountCreated, RolesChanged
 from registry_core.events.sources import ExternalChangeAnnounced, SourceConnected
 from registry_core.identity import account_stream
 from registry_core.messaging.jobs import JobRunner
+from registry_core.source_polls import record_poll
 from registry_core.store import ANY, Append
 from support import new, until
 from support_inbox import NOWHERE, Inbox
@@ -430,6 +431,56 @@ async def test_the_list_tells_when_a_source_last_spoke_and_what_came_of_it(sourc
     (row,) = (await sources.admin.get("/v1/sources")).json()
     assert row["deliveries"] == {"refused": 1, "taken": 1}
     assert row["last_delivery_at"]
+
+
+async def credentials(sources: Inbox) -> list[bytes]:
+    return [row["wrapped"] for row in await sources.platform.pool.fetch("select wrapped from secrets.credentials")]
+
+
+async def test_a_credential_is_kept_wrapped_and_shown_nowhere(sources: Inbox) -> None:
+    await sources.connect("mlflow", credential="reader:first-s3cret")
+    first = await credentials(sources)
+    told = await sources.admin.put("/v1/sources/mlflow/credential", json={"credential": "reader:other-s3cret"})
+    assert told.status_code == 200, told.text
+    assert told.json()["credential_set_at"]
+    (row,) = await credentials(sources)
+    assert row != first[0]
+    assert b"s3cret" not in row
+    for path in ("/v1/sources", "/v1/sources/mlflow"):
+        assert "other-s3cret" not in (text := (await sources.admin.get(path)).text)
+        assert "credential_set_at" in text
+    assert "other-s3cret" not in "".join(str(event.data) for event in await sources.events("source:mlflow"))
+
+
+async def test_a_credential_goes_with_its_server(sources: Inbox) -> None:
+    await sources.connect("mlflow", credential="reader:s3cret")
+    body = {"name": "mlflow", "kind": "mlflow", "account": "mlflow-feed", "url": f"{NOWHERE}/below"}
+    assert (await sources.admin.post("/v1/sources", json=body)).status_code == 201
+    assert len(await credentials(sources)) == 1
+    await sources.admin.post("/v1/sources", json={**body, "url": "http://127.0.0.2:9"})
+    assert await credentials(sources) == []
+    await sources.admin.put("/v1/sources/mlflow/credential", json={"credential": "t0ken"})
+    await sources.admin.post("/v1/sources/mlflow/disconnect", json={"reason": "gone"})
+    assert await credentials(sources) == []
+
+
+async def test_a_credential_is_taken_away_by_null_and_refused_where_nothing_is_asked(sources: Inbox) -> None:
+    await sources.connect("mlflow", credential="t0ken")
+    await sources.admin.put("/v1/sources/mlflow/credential", json={"credential": None})
+    assert await credentials(sources) == []
+    await sources.connect("github")
+    for name, text, status in (("github", "t0ken", 422), ("mlflow", "a\nb", 400), ("none", "t0ken", 404)):
+        answer = await sources.admin.put(f"/v1/sources/{name}/credential", json={"credential": text})
+        assert answer.status_code == status
+        assert text not in answer.json()["detail"]
+
+
+async def test_a_source_tells_what_the_last_poll_met(sources: Inbox) -> None:
+    await sources.connect("mlflow")
+    await record_poll(sources.platform.pool, "mlflow", "refused", "it refuses /api (401)", datetime.now(UTC))
+    listed = (await sources.admin.get("/v1/sources")).json()[0]
+    for found in (listed, (await sources.admin.get("/v1/sources/mlflow")).json()):
+        assert (found["last_poll"]["outcome"], found["last_poll"]["reason"]) == ("refused", "it refuses /api (401)")
 
 
 async def test_deliveries_are_forgotten_when_their_time_is_over_and_not_before_their_job(idle: Inbox) -> None:

@@ -1,6 +1,7 @@
 """The console's pages of sources: what administrators see, and that nothing a sender writes is more than text."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from hallmark_console import bootstrap as console
@@ -8,6 +9,7 @@ from hallmark_ingestion import bootstrap as ingestion
 from hallmark_ledger import bootstrap as ledger
 from hallmark_lifecycle import bootstrap as lifecycle
 from registry_core.settings import Settings
+from registry_core.source_polls import record_poll
 from support import http, running, token_of
 from support_inbox import Inbox
 from support_sources import SECRET, Sent, github, release, wandb
@@ -27,10 +29,17 @@ async def site(settings: Settings) -> AsyncIterator[Inbox]:
 async def test_sources_and_deliveries_are_shown_with_what_came_of_them(site: Inbox) -> None:
     assert "No source is connected" in (await site.admin.get("/sources")).text
     await site.connect("github", "hooks")
+    await record_poll(site.platform.pool, "hooks", "away", "it does not answer", datetime.now(UTC))
     found = await site.deliver("hooks", release())
     await site.send("hooks", Sent({}, b"junk"))
     page = (await site.admin.get("/sources")).text
-    for told in ("hooks", "hooks-feed", "code:widget@1.2.3 is registered", "no header x-hub-signature-256"):
+    for told in (
+        "hooks",
+        "hooks-feed",
+        "code:widget@1.2.3 is registered",
+        "no header x-hub-signature-256",
+        "it does not answer",
+    ):
         assert told in page
     narrowed = (await site.admin.get("/sources", params={"source": "hooks", "outcome": "refused"})).text
     assert ("code:widget" in narrowed, "no header x-hub-signature-256" in narrowed) == (False, True)

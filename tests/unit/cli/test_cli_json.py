@@ -47,6 +47,7 @@ MORE: Final = {
     "projections switch": ["--no-wait"], "login": ["--token", "t"],
     "review approve": ["--yes"], "review reject": ["--yes", "--comment", "c"],
     "review remediate": ["--yes", "--comment", "c"],
+    "source credential": ["--remove"],
     "key register": ["--public-key", "AAAA"], "key generate": ["new.pem", "--register"],
 }  # fmt: skip
 ANSWER: Final[dict[str, Any]] = {

@@ -10,6 +10,7 @@ SOURCE = {
     "source": "mlflow", "kind": "mlflow", "account": "mlflow-feed", "url": "", "connected": True,
     "connected_at": "2026-11-28T12:00:00Z", "secret_changed_at": None, "last_delivery_at": "2026-11-28T13:00:00Z",
     "deliveries": {"taken": 3, "nothing": 1, "failed": 2, "refused": 5},
+    "credential_set_at": None, "last_poll": None,
 }  # fmt: skip
 INSTRUCTIONS = {
     "webhook_url": "http://hallmark.test:8080/v1/sources/mlflow/deliveries", "steps": ["Run the lines below."],
@@ -84,3 +85,26 @@ def test_disconnect_needs_a_reason_and_tells_a_refusal(hallmark: Hallmark, serve
     server.will(refusing(404, detail="a connected source mlflow is not known", fix="connect it"))
     result = hallmark("source", "disconnect", "mlflow", "--reason", "gone")
     assert (result.exit_code, "connect it" in result.output) == (1, True)
+
+
+def test_a_credential_is_read_from_a_file_or_taken_away(hallmark: Hallmark, server: FakeServer, tmp_path: Path):
+    file = tmp_path / "credential"
+    file.write_text("reader:s3cret\n")
+    server.will(httpx.Response(200, json={"source": "mlflow", "credential_set_at": "2026-11-28T12:00:00Z"}))
+    result = hallmark("source", "credential", "mlflow", "--credential-file", str(file))
+    assert (result.exit_code, server.sent, "s3cret" in result.output) == (0, {"credential": "reader:s3cret"}, False)
+    server.will(httpx.Response(200, json={"source": "mlflow", "credential_set_at": None}))
+    assert hallmark("source", "credential", "mlflow", "--remove").exit_code == 0
+    assert server.sent == {"credential": None}
+    assert hallmark("source", "credential", "mlflow").exit_code == 2
+
+
+def test_a_source_that_is_not_answered_is_told_with_its_reason(hallmark: Hallmark, server: FakeServer):
+    at = "2026-11-28T13:05:00Z"
+    poll = {"at": at, "outcome": "refused", "reason": "it refuses /api (401)", "outcome_since": "2026-11-28T12:00:00Z"}
+    server.will(httpx.Response(200, json=[{**SOURCE, "last_poll": poll}]))
+    listed = hallmark("source", "list").output
+    assert f"refused {at}" in listed
+    assert "mlflow is refused since 2026-11-28T12:00:00Z: it refuses /api (401)" in listed
+    server.will(httpx.Response(200, json={**SOURCE, **INSTRUCTIONS, "last_poll": poll}))
+    assert "it refuses /api (401)" in hallmark("source", "show", "mlflow").output

@@ -10,18 +10,26 @@ from hallmark.wire import Document, present, read, segment, write
 
 class Sources(Session):
     def connect_source(
-        self, name: str, kind: str, account: str, *, url: str | None = None, secret: str | None = None
+        self,
+        name: str,
+        kind: str,
+        account: str,
+        *,
+        url: str | None = None,
+        secret: str | None = None,
+        credential: str | None = None,
     ) -> Document:
         """Take in what a system sends from now on, in the name of a service account.
 
         The answer has the secret, this once, and what to do at the other side: `webhook_url`, `steps`, `paste`.
-        Connecting again changes account and url; the secret stays, unless one is given.
+        Connecting again changes account and url; the secret stays, unless one is given. `credential` is what the
+        source is asked with at `url`: `user:password`, or a token.
         """
-        body = present(name=name, kind=kind, account=account, url=url, secret=secret)
+        body = present(name=name, kind=kind, account=account, url=url, secret=secret, credential=credential)
         return self.ask(write("POST", "/v1/sources", body))
 
     def sources(self) -> list[Any]:
-        """Every source, with when it last sent something and how its deliveries ended."""
+        """Every source, with when it last sent something, how its deliveries ended, and what the last poll met."""
         return list(self.send(read("/v1/sources")))
 
     def source(self, name: str) -> Document:
@@ -31,6 +39,10 @@ class Sources(Session):
     def rotate_source(self, name: str, *, secret: str | None = None, grace_seconds: float | None = None) -> Document:
         """A new secret, shown this once; the former is taken for `grace_seconds` still (default: a setting's)."""
         return self.ask(write("POST", _path(name, "rotate"), present(secret=secret, grace_seconds=grace_seconds)))
+
+    def set_source_credential(self, name: str, credential: str | None) -> Document:
+        """What the source is asked with from now on: `user:password`, or a token; None takes it away."""
+        return self.ask(write("PUT", _path(name, "credential"), {"credential": credential}))
 
     def disconnect_source(self, name: str, reason: str) -> Document:
         """Take in nothing more of it."""

@@ -1,4 +1,4 @@
-"""`hallmark source connect|list|show|rotate|disconnect|test|deliveries|delivery|replay|drift`."""
+"""`hallmark source connect|list|show|rotate|credential|disconnect|test|deliveries|delivery|replay|drift`."""
 
 import sys
 from pathlib import Path
@@ -15,13 +15,21 @@ SecretFile = Annotated[
     str | None,
     typer.Option("--secret-file", metavar="FILE", help="Read the secret there, - is standard input; else one is made."),
 ]
+CredentialFile = Annotated[
+    str | None,
+    typer.Option(
+        "--credential-file", metavar="FILE",
+        help="Read there what the source is asked with, `user:password` or a token; - is standard input.",
+    ),
+]  # fmt: skip
 KINDS: Final = "mlflow, huggingface, wandb, sagemaker, github or kserve"
 
 
 def add_to(app: typer.Typer) -> None:
     sources = base.group("Systems that feed the registry, and what they sent.")
     for name, command in (
-        ("connect", connect), ("list", list_sources), ("show", show), ("rotate", rotate), ("disconnect", disconnect),
+        ("connect", connect), ("list", list_sources), ("show", show), ("rotate", rotate), ("credential", credential),
+        ("disconnect", disconnect),
         ("test", try_out), ("deliveries", deliveries), ("delivery", delivery), ("replay", replay),
         ("drift", drift),
     ):  # fmt: skip
@@ -36,11 +44,15 @@ def connect(
     account: Annotated[str, typer.Option(help="The service account in whose name its deliveries are taken in.")],
     url: Annotated[str | None, typer.Option(help="Where it is asked what is true, e.g. the MLflow server.")] = None,
     secret_file: SecretFile = None,
+    credential_file: CredentialFile = None,
     json: Json = False,
 ) -> None:
     """Take in what a system sends from now on; shows, this once, its secret and what to do at its side."""
+    if {secret_file, credential_file} == {"-"}:
+        raise typer.BadParameter("standard input holds one of both; give the other in a file")
+    secret, given = _secret(secret_file), _secret(credential_file)
     with client() as hallmark:
-        made = hallmark.connect_source(name, kind, account, url=url, secret=_secret(secret_file))
+        made = hallmark.connect_source(name, kind, account, url=url, secret=secret, credential=given)
     output.show(made, lambda: _instructed(made, f"Connected {name}"))
 
 
@@ -48,9 +60,11 @@ def list_sources(json: Json = False) -> None:
     """Show every source, when it last sent something, and how its deliveries ended."""
     with client() as hallmark:
         found = hallmark.sources()
-    rows = [[s["source"], s["kind"], s["account"], _state(s), s["last_delivery_at"], *_counts(s)] for s in found]
-    columns = ["SOURCE", "KIND", "ACCOUNT", "STATE", "LAST DELIVERY", "TAKEN", "FAILED", "REFUSED"]
-    output.show(found, lambda: output.table(columns, rows))
+    rows = [
+        [s["source"], s["kind"], s["account"], _state(s), s["last_delivery_at"], *_counts(s), _polled(s)] for s in found
+    ]
+    columns = ["SOURCE", "KIND", "ACCOUNT", "STATE", "LAST DELIVERY", "TAKEN", "FAILED", "REFUSED", "LAST POLL"]
+    output.show(found, lambda: _listed(found, columns, rows))
 
 
 def drift(
@@ -85,6 +99,21 @@ def rotate(
     with client() as hallmark:
         made = hallmark.rotate_source(name, secret=_secret(secret_file), grace_seconds=grace)
     output.show(made, lambda: _instructed(made, f"{name} has a new secret"))
+
+
+def credential(
+    name: Name,
+    *,
+    credential_file: CredentialFile = None,
+    remove: Annotated[bool, typer.Option("--remove", help="Ask without any from now on.")] = False,
+    json: Json = False,
+) -> None:
+    """Give what a source is asked with, or take it away. It is kept wrapped, and never shown."""
+    if (credential_file is None) is not remove:
+        raise typer.BadParameter("give --credential-file FILE, or --remove")
+    with client() as hallmark:
+        done = hallmark.set_source_credential(name, _secret(credential_file))
+    output.show(done, lambda: output.say(f"{name} is asked {'without' if remove else 'with the new'} credential"))
 
 
 def disconnect(
@@ -180,8 +209,11 @@ def _instructed(made: dict[str, Any], done: str) -> None:
 
 
 def _shown(found: dict[str, Any]) -> None:
-    names = ("source", "kind", "account", "url", "connected_at", "secret_changed_at", "last_delivery_at", "deliveries")
-    output.facts({"state": _state(found), **{name: found[name] for name in names}})
+    names = ("source", "kind", "account", "url", "connected_at", "secret_changed_at", "last_delivery_at", "deliveries",
+             "credential_set_at")  # fmt: skip
+    poll = found["last_poll"] or {}
+    polled = {"last_poll": _polled(found), "last_poll_since": poll.get("outcome_since"), "why": poll.get("reason")}
+    output.facts({"state": _state(found), **{name: found[name] for name in names}, **polled})
     _steps_at_the_other_side(found)
 
 
@@ -203,6 +235,20 @@ def _steps(found: dict[str, Any]) -> None:
 
 def _state(source: dict[str, Any]) -> str:
     return "connected" if source["connected"] else "disconnected"
+
+
+def _polled(source: dict[str, Any]) -> str:
+    """When it was asked the last time, and how that ended."""
+    poll = source["last_poll"]
+    return f"{poll['outcome']} {poll['at']}" if poll else ""
+
+
+def _listed(found: list[dict[str, Any]], columns: list[str], rows: list[list[Any]]) -> None:
+    output.table(columns, rows)
+    for source in found:
+        if source["connected"] and (poll := source["last_poll"]) and poll["reason"]:
+            told = f"{poll['outcome']} since {poll['outcome_since']}: {poll['reason']}"
+            output.say(f"! {source['source']} is {told}", "yellow")
 
 
 def _counts(source: dict[str, Any]) -> list[int]:

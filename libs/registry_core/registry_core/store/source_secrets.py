@@ -1,4 +1,4 @@
-"""Secrets of sources: kept beside the log, wrapped under the installation's privacy key, shown to nobody again.
+"""Secrets of sources, and what these are asked with: beside the log, wrapped under the privacy key, never shown again.
 
 HMAC needs the plain secret, so a hash of it would not do. A dump holds wrapped secrets alone, which are worth nothing
 without that key (docs/sources.md).
@@ -50,7 +50,24 @@ class SourceSecrets:
         )  # fmt: skip
 
     async def forget(self, connection: Connection, source: str) -> None:
+        """Everything of it."""
         await connection.execute("delete from secrets.sources where source = $1", source)
+        await self.forget_credential(connection, source)
+
+    async def credential(self, connection: Connection | Pool, source: str) -> str | None:
+        """What the source is asked with: `user:password`, or a token; None where none was given."""
+        wrapped = await connection.fetchval("select wrapped from secrets.credentials where source = $1", source)
+        return self._key.unwrap(wrapped, _asking(source)).decode() if wrapped else None
+
+    async def keep_credential(self, connection: Connection | Pool, source: str, text: str, now: datetime) -> None:
+        await connection.execute(
+            """insert into secrets.credentials (source, wrapped, set_at) values ($1, $2, $3)
+               on conflict (source) do update set wrapped = excluded.wrapped, set_at = excluded.set_at""",
+            source, self._key.wrap(text.encode(), _asking(source)), now,
+        )  # fmt: skip
+
+    async def forget_credential(self, connection: Connection | Pool, source: str) -> None:
+        await connection.execute("delete from secrets.credentials where source = $1", source)
 
     def _unwrapped(self, source: str, secret: UUID, wrapped: bytes) -> str:
         return self._key.unwrap(wrapped, _bound_to(source, secret)).decode()
@@ -65,3 +82,12 @@ class SourceSecrets:
 def _bound_to(source: str, secret: UUID) -> str:
     """Associated data, so that no row can stand in for another one. No pseudonym begins so."""
     return f"source:{source}:{secret}"
+
+
+def _asking(source: str) -> str:
+    return f"credential:{source}"
+
+
+async def credentials_set(pool: Pool) -> dict[str, datetime]:
+    """By source that has one, when its credential was given."""
+    return {row["source"]: row["set_at"] for row in await pool.fetch("select source, set_at from secrets.credentials")}

@@ -4,7 +4,6 @@ import base64
 import json
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,6 +23,10 @@ class SourceAwayError(ConnectionError):
     """A source that does not answer, or not as it should: nothing is concluded from that, and it is asked again."""
 
 
+class SourceCredentialError(SourceAwayError):
+    """A source that does not take what it is asked with, or asks for more."""
+
+
 class SourceRefusalError(Exception):
     """The source itself says that there is no such thing: HTTP 404, or the error code of a Hugging Face API."""
 
@@ -40,7 +43,7 @@ class Asking:
     ) -> None:
         """`credentials` tells a person where those in `headers` come from."""
         self._name, self._url, self._headers, self._client = name, url.rstrip("/"), headers, client
-        self._credentials = credentials or f"a token, or `user:password`, in sources/{name}.token of the data folder"
+        self._credentials = credentials or f"`hallmark source credential {name} --credential-file FILE`"
 
     @property
     def url(self) -> str:
@@ -116,7 +119,8 @@ class Asking:
         if response.status_code == 404 or code:
             raise SourceRefusalError(response.status_code, code, text)
         if response.status_code in (401, 403):
-            raise self.away(f"refuses {path} ({response.status_code}); give it what it asks for: {self._credentials}")
+            what = f"refuses {path} ({response.status_code}); give it what it asks for: {self._credentials}"
+            raise SourceCredentialError(str(self.away(what)))
         raise self.away(f"answers {path} with {response.status_code}: {text[:500]}")
 
     async def chunks(self, response: httpx.Response) -> AsyncIterator[bytes]:
@@ -158,12 +162,10 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def authorization(folder: Path, source: str) -> dict[str, str]:
-    """The header that asks in our name: from `<folder>/<source>.token`, `user:password` or a bearer token."""
-    file = folder / f"{source}.token"
-    if not file.is_file():
+def authorization(credential: str | None) -> dict[str, str]:
+    """The header that asks in our name: Basic for `user:password`, else a bearer token; none without a credential."""
+    if not credential:
         return {}
-    text = file.read_text(encoding="utf-8").strip()
-    if ":" in text:
-        return {"Authorization": f"Basic {base64.b64encode(text.encode()).decode()}"}
-    return {"Authorization": f"Bearer {text}"}
+    if ":" in credential:
+        return {"Authorization": f"Basic {base64.b64encode(credential.encode()).decode()}"}
+    return {"Authorization": f"Bearer {credential}"}

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, BeforeValidator, Field, JsonValue, StringConstraints
 from registry_core.events import Event
 
-from hallmark_ingestion.external.state import State, bounded, fact, parted, things_of
+from hallmark_ingestion.external.state import RENAMED, State, bounded, fact, parted, things_of
 
 REPOSITORY: Final = "repository"
 HEAD: Final = "head"
@@ -85,8 +85,10 @@ def announced(action: str, scope: str) -> list[str]:
             return [HEAD, "tags", "licence"]
         case "repo.config", _:
             return ["private", "gated", "disabled"]
-        case "repo", "create" | "delete" | "move":
+        case "repo", "create" | "delete":
             return [REPOSITORY]
+        case "repo", "move":
+            return [RENAMED, REPOSITORY]
         case "repo", "update":
             return [HEAD, "tags", "licence", "private", "gated", "disabled"]
         case _:

@@ -66,7 +66,7 @@ class Importer:
     async def _fetch(self, known: Import, source: Source | None) -> tuple[Fetched, str, list[dict[str, Any]]]:
         """From the hub, and registered, with what became of its base models. Raises Problem, SourceAwayError."""
         await check_allowed(self._platform.reader, known.wanted.account, "register")
-        asking = self._observer.asking(source) if source else self._hub(known.endpoint)
+        asking = await self._observer.asking(source) if source else self._hub(known.endpoint)
         limit = self._platform.settings.max_artifact_bytes
         fetching = HuggingFaceImport(asking, self._platform.objects, limit)
         fetched = await fetching.fetch(known.wanted, self._imports.progress(known))
@@ -116,7 +116,7 @@ class Importer:
     async def _fetch_found(self, source: Source, name: str, version: str) -> tuple[Fetched, str]:
         if source.kind == "mlflow":
             limit = self._platform.settings.max_artifact_bytes
-            fetching = MlflowImport(self._observer.asking(source), self._platform.objects, limit)
+            fetching = MlflowImport(await self._observer.asking(source), self._platform.objects, limit)
             fetched = await fetching.fetch(source, name, version)
             return fetched, await register_fetched(self._platform, fetched)
         made = derived_id(NAMESPACE, "import", source.source, name, version)

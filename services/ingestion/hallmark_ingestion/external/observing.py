@@ -10,11 +10,13 @@ import httpx
 import structlog
 from registry_core.events import Event, NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
+from registry_core.events.sources import Difference
 from registry_core.handlers import Effect, Reader, load
 from registry_core.problems import conflict
 from registry_core.service import Platform
 from registry_core.sources import Source, external_stream, find_source
 from registry_core.store.model import Append, Appended, Conflict
+from registry_core.store.source_secrets import SourceSecrets
 from registry_core.telemetry import APPENDED
 from registry_core.values import sha256_digest
 
@@ -24,6 +26,7 @@ from hallmark_ingestion.external.huggingface import HuggingFace
 from hallmark_ingestion.external.looking import Look, Outer
 from hallmark_ingestion.external.mlflow import Mlflow
 from hallmark_ingestion.external.state import (
+    RENAMED,
     Announcement,
     External,
     State,
@@ -47,22 +50,23 @@ class Observer:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._secrets = SourceSecrets(lambda: platform.privacy_key())  # noqa: PLW0108 - looked for at first use
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
         """Made at first use: reading the certificates takes a while."""
         return httpx.AsyncClient()
 
-    def asking(self, source: Source) -> Asking:
-        """The source's HTTP API, in our name."""
-        headers = authorization(self._platform.settings.data_dir / "sources", source.source)
+    async def asking(self, source: Source) -> Asking:
+        """The source's HTTP API, in our name. Raises PrivacyKeyError."""
+        headers = authorization(await self._secrets.credential(self._platform.pool, source.source))
         return self.asking_of(source.source, source.url, headers)
 
     def asking_of(self, name: str, url: str, headers: Mapping[str, str], credentials: str = "") -> Asking:
         return Asking(name, url, headers, self._client, credentials)
 
-    def outer(self, source: Source) -> Outer:
-        return KINDS[source.kind](self.asking(source))
+    async def outer(self, source: Source) -> Outer:
+        return KINDS[source.kind](await self.asking(source))
 
     async def job(self, payload: Mapping[str, Any], reader: Reader) -> Sequence[Effect]:
         """Job `observe`: {"source", "object", "delivery": its id or None, "announces": aspects that it speaks of}."""
@@ -77,10 +81,10 @@ class Observer:
 
     async def observe(self, source: Source, name: str, told: Announcement | None = None) -> list[Event]:
         """Look, and record; what was learned. Raises SourceAwayError, with nothing recorded."""
-        stream = external_stream(source.source, name)
+        stream, outer = external_stream(source.source, name), await self.outer(source)
         for _ in range(ATTEMPTS):
             known = await load(self._platform.reader, External(), stream)
-            look = await self.outer(source).look(name, known.state)
+            look = await outer.look(name, known.state)
             learnt = await self._record(source, name, known, look, told)
             if learnt is not None:
                 return learnt
@@ -90,8 +94,8 @@ class Observer:
         self, source: Source, name: str, known: External, look: Look, told: Announcement | None
     ) -> list[Event] | None:
         """None where somebody else was faster."""
-        if look.renamed_to and not told and not await self._is_known(source, look.renamed_to):
-            return await self._record_renaming(source, name, known, look)
+        if look.renamed_to and _tells_of_renaming(told, known) and not await self._is_known(source, look.renamed_to):
+            return await self._record_renaming(source, name, known, look, told)
         events = learned(source.source, name, known, {} if look.renamed_to else look.state, told)
         await self.start_imports(source, name, events, look.state)
         return events if await self.append(self.append_of(source, name, known, events)) else None
@@ -100,10 +104,12 @@ class Observer:
         """What was seen beside another object is not that object under a new name."""
         return (await load(self._platform.reader, External(), external_stream(source.source, name))).seen
 
-    async def _record_renaming(self, source: Source, name: str, known: External, look: Look) -> list[Event] | None:
+    async def _record_renaming(
+        self, source: Source, name: str, known: External, look: Look, told: Announcement | None
+    ) -> list[Event] | None:
         """On the stream of the new name first: a kill after that leaves the old one to be found gone again."""
         new = look.renamed_to or ""
-        gone, begun = renamed(source.source, name, new, known, look.state)
+        gone, begun = renamed(source.source, name, new, known, look.state, announcement=told)
         if not await self.append(self.append_of(source, new, External(), begun)):
             return None
         return [*gone, *begun] if await self.append(self.append_of(source, name, known, gone)) else None
@@ -127,10 +133,16 @@ class Observer:
         """
         if not source.connected_at or not events:
             return
-        for version, facts in self.outer(source).to_import(events, state, source.connected_at).items():
+        outer = await self.outer(source)
+        for version, facts in outer.to_import(events, state, source.connected_at).items():
             job = derived_id(NAMESPACE, IMPORT, source.source, name, version, json.dumps(facts, sort_keys=True))
             payload = {"source": source.source, "object": name, "version": version}
             await enqueue(self._platform, job, IMPORT, payload)
+
+
+def _tells_of_renaming(told: Announcement | None, known: External) -> bool:
+    """A poll does of whatever is known; a delivery where it says so, of what has a past to be carried over."""
+    return told is None or (known.seen and told.explains(Difference(aspect=RENAMED)))
 
 
 def append_of(source: Source, name: str, known: External, events: Sequence[Event], now: datetime) -> Append:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,11 +10,13 @@ import structlog
 from registry_core.events.sources import ExternalDriftDetected
 from registry_core.handlers import fold
 from registry_core.service import Platform
+from registry_core.source_polls import Outcome, record_poll
 from registry_core.sources import Source, all_sources, external_stream
 from registry_core.store.connections import TRANSIENT
 from registry_core.store.postgres import read_streams
 from registry_core.telemetry import POLLS
 
+from hallmark_ingestion.external.asking import SourceAwayError, SourceCredentialError
 from hallmark_ingestion.external.observing import KINDS, Observer
 from hallmark_ingestion.external.state import External, State, learned
 
@@ -59,11 +62,17 @@ class Poller:
         try:
             polled = await self.poll(source)
         except Exception as error:
-            POLLS.labels(source.source, "away").inc()
             log.warning("source not polled", source=source.source, reason=str(error), exc_info=_unforeseen(error))
+            await self._told(source, _outcome(error), str(error) or type(error).__name__)
         else:
-            POLLS.labels(source.source, "done").inc()
             log.info("source polled", source=source.source, objects=polled.objects, drifts=polled.drifts)
+            await self._told(source, "done")
+
+    async def _told(self, source: Source, outcome: Outcome, reason: str | None = None) -> None:
+        """For people and for alerts; a database that is away now takes it the next time."""
+        POLLS.labels(source.source, outcome).inc()
+        with suppress(*TRANSIENT):
+            await record_poll(self._platform.pool, source.source, outcome, reason, self._platform.clock())
 
     async def poll(self, source: Source) -> Polled:
         """Compare everything there with what is known. Raises SourceAwayError, with nothing concluded.
@@ -72,7 +81,8 @@ class Poller:
         looked at by itself, after the time that a delivery takes.
         """
         known = await self._all_known(source)
-        found = await self._observer.outer(source).listing(known.keys())
+        outer = await self._observer.outer(source)
+        found = await outer.listing(known.keys())
         seen = {name: external for name, external in known.items() if external.seen}
         changed = [name for name, external in seen.items() if learned("s", name, external, found.get(name, {}))]
         if changed:
@@ -111,6 +121,16 @@ class Poller:
 
     def _version_of(self, stream: str) -> int:
         return self._known[stream].version if stream in self._known else -1
+
+
+def _outcome(error: Exception) -> Outcome:
+    match error:
+        case SourceCredentialError():
+            return "refused"
+        case SourceAwayError():
+            return "away"
+        case _:
+            return "failed"
 
 
 def _unforeseen(error: Exception) -> bool:

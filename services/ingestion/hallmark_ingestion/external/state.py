@@ -235,13 +235,20 @@ def _ours(known: External, version: JsonValue) -> str | None:
     return said
 
 
-def renamed(source: str, old: str, new: str, known: External, after: State) -> tuple[list[Event], list[Event]]:
-    """The events of a renaming that nobody announced: for the stream of the old name, and for that of the new one.
+def renamed(
+    source: str, old: str, new: str, known: External, after: State, *, announcement: Announcement | None = None
+) -> tuple[list[Event], list[Event]]:
+    """The events of a renaming: for the stream of the old name, and for that of the new one.
 
-    The new stream begins with what was known, so that what changed beside the name is found, too.
+    The new stream begins with what was known, so that what changed beside the name is found, too: now as drift, where
+    nobody announced the renaming, else by its own delivery or the next poll.
     """
-    gone = drift(source, old, known, Difference(aspect=RENAMED, before=old, after=new))
-    begun = observations(source, new, known.state)
-    changed = [drift(source, new, known, found) for found in differences(known.state, after)]
+    name = Difference(aspect=RENAMED, before=old, after=new)
+    begun: list[Event] = [*observations(source, new, known.state)]
     imports = [imported.model_copy(update={"object": new}) for imported in known.imports.values()]
-    return [gone], [*begun, *imports, *changed]
+    if announcement:
+        delivery = announcement.delivery
+        told = ExternalChangeAnnounced(source=source, object=old, delivery=delivery, differences=(name,))
+        return [told], [*begun, *imports]
+    changed = [drift(source, new, known, found) for found in differences(known.state, after)]
+    return [drift(source, old, known, name)], [*begun, *imports, *changed]

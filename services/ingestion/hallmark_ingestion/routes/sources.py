@@ -1,27 +1,32 @@
 """Systems that feed the registry: connected, tried, given new secrets, disconnected. For administrators."""
 
 from base64 import b64decode
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Annotated, Any
 
-from litestar import Request, get, post
+from litestar import Request, get, post, put
 from pydantic import Field
 from registry_core import inbox
 from registry_core.http import Caller
 from registry_core.inbox import Tally
 from registry_core.problems import invalid
 from registry_core.service import Platform
+from registry_core.source_polls import LastPoll, last_polls
 from registry_core.sources import Source, all_sources, find_source
-from registry_core.store.source_secrets import SourceSecrets
+from registry_core.store.source_secrets import SourceSecrets, credentials_set
 from registry_core.values import Value, storable
 
 from hallmark_ingestion.sources.connecting import (
     Changed,
+    Credential,
     Disconnection,
     NewSource,
     Rotation,
     connect,
     disconnect,
+    give_credential,
     required,
     rotate,
 )
@@ -48,13 +53,23 @@ def make_routes(secrets: SourceSecrets) -> list[Any]:
     @post("/v1/sources", action="sources")
     async def connect_source(data: NewSource, caller: Caller, request: AnyRequest) -> dict[str, Any]:
         """Take in what a system sends from now on. Its secret is shown this once, with what to paste there."""
-        return _shown(await connect(caller, secrets, data), caller.platform, request)
+        done = await connect(caller, secrets, data)
+        if data.credential:
+            await give_credential(caller, secrets, data.name, data.credential)
+        return _shown(done, caller.platform, request)
 
     @post("/v1/sources/{name:str}/rotate", action="sources", status_code=200)
     async def rotate_secret(name: str, data: Rotation, caller: Caller, request: AnyRequest) -> dict[str, Any]:
         """A new secret, shown this once; the former one is taken until its grace is over."""
         _checked(await find_source(caller.platform.reader, name), name)
         return _shown(await rotate(caller, secrets, name, data), caller.platform, request)
+
+    @put("/v1/sources/{name:str}/credential", action="sources")
+    async def set_credential(name: str, data: Credential, caller: Caller) -> dict[str, Any]:
+        """What the source is asked with: `user:password`, or a token; null takes it away. It is never shown."""
+        _checked(await find_source(caller.platform.reader, name), name)
+        await give_credential(caller, secrets, name, data.credential)
+        return {"source": name, "credential_set_at": (await credentials_set(caller.platform.pool)).get(name)}
 
     @post("/v1/sources/{name:str}/disconnect", action="sources", status_code=200)
     async def disconnect_source(name: str, data: Disconnection, caller: Caller) -> dict[str, Any]:
@@ -70,32 +85,55 @@ def make_routes(secrets: SourceSecrets) -> list[Any]:
         steps = await try_out(platform, secrets, source, _pasted(data))
         return {"source": name, "test": True, "ok": all(s.ok for s in steps), "steps": [asdict(s) for s in steps]}
 
-    return [connect_source, rotate_secret, disconnect_source, test_source, list_sources, show_source]
+    return [connect_source, rotate_secret, set_credential, disconnect_source, test_source, list_sources, show_source]
 
 
 @get("/v1/sources", action="sources")
 async def list_sources(platform: Platform) -> list[dict[str, Any]]:
     """Every source, with what came of its deliveries."""
-    tallies = await inbox.tallies(platform.pool)
-    return [_document(source, tallies.get(source.source)) for source in await all_sources(platform.pool)]
+    known = await _asides(platform)
+    return [_document(source, known.of(source.source)) for source in await all_sources(platform.pool)]
 
 
 @get("/v1/sources/{name:str}", action="sources")
 async def show_source(name: str, platform: Platform, request: AnyRequest) -> dict[str, Any]:
     """One of them, with what to do at its side; the secret is not shown again."""
     source = _checked(await find_source(platform.reader, name), name)
-    tally = (await inbox.tallies(platform.pool, name)).get(name)
-    return {**_document(source, tally), **_instructions(source, platform, request, _HIDDEN)}
+    known = await _asides(platform, name)
+    return {**_document(source, known.of(name)), **_instructions(source, platform, request, _HIDDEN)}
 
 
 def _checked(source: Source, name: str) -> Source:
     return source if source.version >= 0 else required(source, name)
 
 
-def _document(source: Source, tally: Tally | None = None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Asides:
+    """What is kept of sources beside the log, by source."""
+
+    tallies: Mapping[str, Tally]
+    credentials: Mapping[str, datetime]
+    polls: Mapping[str, LastPoll]
+
+    def of(self, source: str) -> dict[str, Any]:
+        tally, poll = self.tallies.get(source), self.polls.get(source)
+        return {
+            "last_delivery_at": tally.last_at if tally else None,
+            "deliveries": dict(tally.counts) if tally else {},
+            "credential_set_at": self.credentials.get(source),
+            "last_poll": asdict(poll) if poll else None,
+        }
+
+
+async def _asides(platform: Platform, source: str | None = None) -> Asides:
+    """Of every source, or at least of this one."""
+    pool = platform.pool
+    return Asides(await inbox.tallies(pool, source), await credentials_set(pool), await last_polls(pool))
+
+
+def _document(source: Source, beside: Mapping[str, Any] | None = None) -> dict[str, Any]:
     about = {name: value for name, value in asdict(source).items() if name != "version"}
-    counts = dict(tally.counts) if tally else {}
-    return {**about, "last_delivery_at": tally.last_at if tally else None, "deliveries": counts}
+    return {**about, **(Asides({}, {}, {}).of(source.source) if beside is None else beside)}
 
 
 def _shown(done: Changed, platform: Platform, request: AnyRequest) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Annotated, Final
 from uuid import UUID
 
+import structlog
 from pydantic import Field, StringConstraints
 from registry_core.events import Event, NewEvent, Origin, RecordedEvent, derived_id
 from registry_core.events.sources import (
@@ -20,7 +21,7 @@ from registry_core.handlers import fold, load
 from registry_core.http import Caller
 from registry_core.identity import Account, account_stream
 from registry_core.problems import Problem, conflict, invalid, not_found
-from registry_core.sources import Source, source_stream
+from registry_core.sources import Source, find_source, source_stream
 from registry_core.store.appending import append_batch
 from registry_core.store.connections import Connection
 from registry_core.store.model import Append, Conflict
@@ -30,12 +31,17 @@ from registry_core.telemetry import APPENDED, current_traceparent
 from registry_core.values import Account as AccountId
 from registry_core.values import Text, Value
 
+from hallmark_ingestion.external.asking import same_origin
 from hallmark_ingestion.external.observing import KINDS
+
+log = structlog.get_logger()
 
 ATTEMPTS: Final = 20
 LONGEST_GRACE: Final = 90 * 86_400
 Secret = Annotated[str, StringConstraints(pattern=r"^[!-~]{16,256}$")]
 """Printable ASCII without spaces: it goes through headers, addresses and shells."""
+CredentialText = Annotated[str, StringConstraints(pattern=r"^[!-~]([ -~]{0,4094}[!-~])?$")]
+"""`user:password`, or a token: printable ASCII, as HTTP's headers hold it."""
 Url = Annotated[str, StringConstraints(pattern=r"^(https?://[!-~]{1,1000})?$")]
 
 
@@ -48,6 +54,14 @@ class NewSource(Value):
     url: Url = ""
     secret: Annotated[Secret | None, Field(repr=False)] = None
     """None: one is made."""
+    credential: Annotated[CredentialText | None, Field(repr=False)] = None
+    """What it is asked with at `url`. None: as before; nothing, where its address is another server."""
+
+
+class Credential(Value):
+    """What a source is asked with; None: nothing more."""
+
+    credential: Annotated[CredentialText | None, Field(repr=False)]
 
 
 class Rotation(Value):
@@ -127,6 +141,19 @@ async def disconnect(caller: Caller, secrets: SourceSecrets, name: str, reason: 
     return await _change(caller, secrets, event, lambda source: Change(event if required(source, name) else None))
 
 
+async def give_credential(caller: Caller, secrets: SourceSecrets, name: str, text: str | None) -> None:
+    """What the source is asked with from now on; None: nothing. Raises Problem."""
+    platform = caller.platform
+    source = required(await find_source(platform.reader, name), name)
+    if source.kind not in KINDS:
+        raise invalid(f"a source of the kind {source.kind} is asked nothing", f"those of {', '.join(KINDS)} are")
+    if text is None:
+        await secrets.forget_credential(platform.pool, name)
+    else:
+        await secrets.keep_credential(platform.pool, name, text, platform.clock())
+    log.info("credential of a source changed", source=name, by=caller.name, given=text is not None)
+
+
 def made_secret() -> str:
     """256 random bits."""
     return random.token_urlsafe(32)
@@ -175,6 +202,8 @@ async def _attempt(
             _same(earlier, event)
             return source, await secrets.find(connection, event.source, secret_id), made
         change = plan(source)
+        if isinstance(change.event, SourceConnected) and not same_origin(source.url, change.event.url):
+            await secrets.forget_credential(connection, event.source)  # it was given for the other server
         if change.event:
             await _append(connection, caller, Append(stream, [_new(caller, made, change.event)], source.version))
         if isinstance(change.event, SourceDisconnected):

@@ -54,6 +54,12 @@ create table if not exists work.token_use (
   account text not null, token_id text not null, used_at timestamptz not null, primary key (account, token_id)
 );
 
+-- What came of asking each source the last time: no part of the log, and found again by the next poll.
+create table if not exists work.source_polls (
+  source text primary key, at timestamptz not null, outcome text not null, reason text,
+  outcome_since timestamptz not null                 -- since when every poll ended so
+);
+
 create table if not exists work.projections (
   name text primary key, log_index bigint not null
 );
