@@ -4,7 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -62,6 +62,10 @@ class Hub:
     """Path and credentials of every request."""
     answers: Callable[[str], Answer | None] = lambda _: None
     """Answers for a path instead of the hub; None lets the hub answer."""
+    halt: tuple[str, int] | None = None
+    """Of a file that is named so, what is given out before nothing more comes, in bytes."""
+    halted: threading.Event = field(default_factory=threading.Event)
+    go_on: threading.Event = field(default_factory=threading.Event)
 
     def answer(self, path: str) -> Answer:
         parts = [unquote(part) for part in urlsplit(path).path.strip("/").split("/")]
@@ -110,6 +114,15 @@ def hub() -> Iterator[Hub]:
                 self.send_header(name, value)
             self.end_headers()
             if self.command == "GET":
+                self._give(body)
+
+        def _give(self, body: bytes) -> None:
+            if made.halt and self.path.endswith(made.halt[0]):
+                self.wfile.write(body[: made.halt[1]])
+                made.halted.set()
+                made.go_on.wait()
+                return
+            with suppress(ConnectionError):
                 self.wfile.write(body)
 
         do_HEAD = do_GET  # noqa: N815 - http.server's word
@@ -123,5 +136,6 @@ def hub() -> Iterator[Hub]:
     try:
         yield made
     finally:
+        made.go_on.set()
         server.shutdown()
         server.server_close()

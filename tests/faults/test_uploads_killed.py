@@ -5,7 +5,7 @@ import hashlib
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -80,16 +80,23 @@ async def platform(settings: Settings, artifact_store: dict[str, Any]) -> AsyncI
     opened.terminate()
 
 
-@pytest.fixture
-async def server(platform: Platform, tmp_path: Path) -> AsyncIterator[Server]:
+@asynccontextmanager
+async def started(platform: Platform, log: Path) -> AsyncIterator[Server]:
+    """A server with the platform's settings; killed in the end."""
     port = ports.choose()
     shown = {**dict(platform.settings), "port": port, "postgres_owner_dsn": ""}
     plain = {k: v.get_secret_value() if isinstance(v, SecretStr) else v for k, v in shown.items() if v is not None}
     environment = {**os.environ, **{f"HALLMARK_{name.upper()}": str(value) for name, value in plain.items()}}
-    made = Server(environment, tmp_path / "server.log", port, await token_of(platform, "ci", "contributor"))
+    made = Server(environment, log, port, await token_of(platform, "ci", "contributor"))
     await made.start()
     yield made
     await made.kill()
+
+
+@pytest.fixture
+async def server(platform: Platform, tmp_path: Path) -> AsyncIterator[Server]:
+    async with started(platform, tmp_path / "server.log") as made:
+        yield made
 
 
 @dataclass(frozen=True)
