@@ -6,6 +6,7 @@ from registry_core.identity import GRANTED, ROLE
 from registry_core.values import Account, AliasName, Asset, AssetPattern, Digest, Ref, SemVer
 
 _SHOWN: Final = "String should match pattern '"
+_UNKNOWN: Final = "Extra inputs are not permitted"
 
 
 def _pattern(annotated: Any) -> str:
@@ -27,5 +28,7 @@ _WORDS: Final = {
 
 
 def in_words(message: str) -> str:
-    """pydantic's message; where it shows a pattern of ours, what to write instead."""
+    """pydantic's message; where it shows a pattern of ours or speaks of an unknown field, in words for the sender."""
+    if message == _UNKNOWN:
+        return "there is no such field"
     return _WORDS.get(message.removeprefix(_SHOWN)[:-1], message) if message.startswith(_SHOWN) else message

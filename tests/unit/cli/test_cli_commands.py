@@ -366,3 +366,9 @@ def test_a_single_error_is_said_once(server: FakeServer, hallmark: Hallmark):
     problem = {"detail": "/kind: no", "errors": [{"field": "/kind", "message": "no"}], "fix": "do"}
     server.will(httpx.Response(400, json=problem))
     assert hallmark("account", "create", "bob").stderr.count("/kind: no") == 1
+
+
+def test_a_field_that_there_is_not_is_told_so(server: FakeServer, hallmark: Hallmark):
+    result = hallmark("register", REF, "--digest", "sha256:" + "0" * 64, "--set", "ownr=dana")
+    assert (result.exit_code, server.requests) == (2, [])
+    assert "ownr: there is no such field" in result.stderr

@@ -219,8 +219,10 @@ def _known_on_the_server(error: Exception) -> tuple[dict[str, Any], int] | None:
 
 def _faults(error: Any) -> str:
     """A pydantic ValidationError's faults, without the values, which may be secret."""
+    from registry_core.forms import in_words  # noqa: PLC0415 - only when needed
+
     found = error.errors(include_url=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, fault['loc'])) or error.title}: {fault['msg']}" for fault in found)
+    return "; ".join(f"{'.'.join(map(str, each['loc'])) or error.title}: {in_words(each['msg'])}" for each in found)
 
 
 class RootGroup(TyperGroup):
