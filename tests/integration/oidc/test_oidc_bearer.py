@@ -1,5 +1,6 @@
 """Tokens of issuers over HTTP, on real PostgreSQL: whom they open the door to, as whom, and until when."""
 
+import asyncio
 from base64 import b64decode
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from registry_core.events.evidence import ArtifactScanned
 from registry_core.events.versions import ArtifactStored
+from registry_core.oidc.linking import Linking, Subject
 from registry_core.proofs.dsse import sign
 from registry_core.proofs.keys import public_base64
 from registry_core.service import Platform, Service, find_services
@@ -130,6 +132,27 @@ async def test_a_subject_is_one_account_s_alone_and_may_move_once_it_is_unlinked
     await world.ask_root("DELETE", f"accounts/dana/logins/{login}")
     await world.link("ben", DANA)
     assert (await world.send(token, "GET", "whoami")).json()["account"] == "ben"
+
+
+async def test_a_subject_that_two_link_at_once_is_one_account_s(world: World) -> None:
+    await world.account("ann", "viewer")
+    await world.account("dana", "viewer")
+    who = Subject(world.people.url, DANA)
+    async with Linking.begin(world.platform) as slow:
+        ann = await slow.state("ann")
+        person = await world.platform.vault.person(slow.connection, ann.person)
+        assert person
+        assert await slow.before(who) is None
+        body = {"issuer": who.issuer, "subject": who.subject}
+        other = asyncio.create_task(world.send(world.root, "POST", "accounts/dana/logins", body))
+        await until(lambda: _waiting_for_a_lock(world))
+        assert await slow.append(ann, person, who, lambda event, _: new(event))
+    assert (await other).status_code == 409
+    assert not (await world.ask_root("GET", "accounts/dana"))["logins"]
+
+
+async def _waiting_for_a_lock(world: World) -> bool:
+    return bool(await world.platform.pool.fetchval("select count(*) from pg_locks where not granted"))
 
 
 async def test_only_administrators_say_who_may_come(world: World) -> None:
