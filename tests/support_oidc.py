@@ -6,7 +6,7 @@ import json
 import secrets
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -180,9 +180,9 @@ def issuing(*keys: Key, port: int = 0) -> Iterator[Issuing]:
 async def linked(platform: Platform, account: str, who: Subject, *roles: str) -> str:
     """A new account, named for its own person, and somebody at an issuer who signs in as it; the login."""
 
-    def made(event: Event, _: int) -> NewEvent:
+    def made(events: Sequence[Event]) -> list[NewEvent]:
         origin = Origin(actor="root", occurred_at=platform.clock(), correlation_id=uuid4())
-        return NewEvent(id=uuid4(), data=event, origin=origin)
+        return [NewEvent(id=uuid4(), data=event, origin=origin) for event in events]
 
     async with Linking.begin(platform) as linking:
         person = await platform.vault.identify(linking.connection, account, account)

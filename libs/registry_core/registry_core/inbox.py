@@ -13,12 +13,11 @@ from typing import Any, Final, Literal
 from uuid import UUID, uuid4
 
 from registry_core.events import derived_id
-from registry_core.handlers import Cause, Execute, StartJob
+from registry_core.handlers import Execute, StartJob
 from registry_core.messaging.dead_letters import mentions, spellings, storable
-from registry_core.messaging.unit_of_work import job_row, start_jobs
+from registry_core.messaging.unit_of_work import enqueue
 from registry_core.personal import ERASED
 from registry_core.store.connections import Connection, Pool
-from registry_core.telemetry import current_traceparent
 
 REFUSED_KEPT: Final = 50
 """Refused deliveries kept of each source."""
@@ -205,11 +204,10 @@ async def _by_key(connection: Connection, source: str, key: str) -> Delivery:
 
 async def _start(connection: Connection, delivery: Delivery) -> None:
     """Its job; another one for each replay."""
-    seed = derived_id(delivery.id, delivery.replays)
-    cause = Cause(delivery.id, delivery.id, current_traceparent(), seed)
     kind = COUNT_INFERENCE if delivery.service == "lifecycle" else HANDLE_DELIVERY
     job = StartJob(kind, {"delivery": str(delivery.id)})
-    await start_jobs(connection, delivery.service, [job_row(delivery.service, job, cause)])
+    seed = derived_id(delivery.id, delivery.replays)
+    await enqueue(connection, delivery.service, {seed: job}, correlation=delivery.id)
 
 
 def _delivery(row: Any) -> Delivery:

@@ -23,6 +23,16 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         self.status, self.slug, self.detail, self.fix, self.field = status, slug, detail, fix, field
         self.headers, self.extensions = dict(headers or {}), extensions
 
+    def sentence(self) -> str:
+        """For a person who has no document: what is wrong, and how to mend it."""
+        return f"{self.detail}; {self.fix}" if self.fix else self.detail
+
+    def reason(self) -> str:
+        """For a letter that is looked at later: all of the document in one line."""
+        where = f" at {self.field}" if self.field else ""
+        schema = f" ({self.extensions['schema']})" if "schema" in self.extensions else ""
+        return f"{self.slug}{where}: {self.detail}{schema}" + (f" — {self.fix}" if self.fix else "")
+
     def document(self) -> dict[str, Any]:
         """The RFC 9457 document; `fix` and `field` (a JSON pointer) are Hallmark's extensions."""
         parts = {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 
 from registry_core.events import Event, RecordedEvent
 from registry_core.events.sources import SourceConnected, SourceDisconnected, SourceSecretChanged
@@ -10,6 +11,9 @@ from registry_core.identity import Account, account_stream
 from registry_core.problems import conflict, forbidden
 from registry_core.store.connections import Pool
 from registry_core.store.postgres import read_streams
+
+ACTION: Final = "register"
+"""What an account has to be allowed for anything to come in in its name."""
 
 
 def source_stream(name: str) -> str:
@@ -66,15 +70,19 @@ async def all_sources(pool: Pool) -> list[Source]:
     return [fold(Source(), found[stream]) for stream in streams]
 
 
-async def speaking(reader: Reader, name: str, action: str) -> Source:
-    """The source, if it is connected and the account that it speaks for may do this now. Raises Problem."""
+async def speaking(reader: Reader, name: str) -> Source:
+    """The source, if it is connected and the account that it speaks for may do ACTION now. Raises Problem."""
     source = await find_source(reader, name)
     if not source.connected:
         raise conflict(f"the source {name} is disconnected", "connect it again: `hallmark source connect`")
-    account = await load(reader, Account(), account_stream(source.account))
-    if not account.reach(action):
-        raise forbidden(
-            f"{source.account}, for which the source {name} speaks, may not {action}",
-            f"`hallmark account roles {source.account} --role contributor`, then replay this delivery",
-        )
+    await check_may_feed(reader, source.account)
     return source
+
+
+async def check_may_feed(reader: Reader, account: str) -> None:
+    """Raises Problem 403 where the account may do ACTION nowhere. Of the asset itself it is asked again, once named."""
+    if not (await load(reader, Account(), account_stream(account))).reach(ACTION):
+        raise forbidden(
+            f"{account}, in whose name this comes, may not {ACTION}",
+            f"`hallmark account roles {account} --role contributor`, then replay the delivery or import again",
+        )

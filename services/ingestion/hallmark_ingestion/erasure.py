@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from registry_core import inbox
-from registry_core.events import Event, NewEvent, Origin, RecordedEvent, derived_id
+from registry_core.events import Event, NewEvent, RecordedEvent, derived_id
 from registry_core.events.governance import AccountClosed, AccountCreatedV1, RolesChanged, RoleWithdrawn, TokenRevoked
 from registry_core.events.logins import LoginUnlinked, WorkloadUnbound
 from registry_core.events.privacy import PersonErased
@@ -20,7 +20,6 @@ from registry_core.store.appending import append_batch
 from registry_core.store.connections import Connection
 from registry_core.store.model import Append, Conflict
 from registry_core.store.postgres import read_streams
-from registry_core.telemetry import current_traceparent
 
 ATTEMPTS: Final = 20
 Streams = Mapping[str, list[RecordedEvent]]
@@ -115,25 +114,15 @@ async def _new_event(caller: Caller, data: PersonErased) -> NewEvent:
     if await caller.platform.store.position(made):
         fix = "take a new key for a new request"
         raise Problem(422, "idempotency-key-reused", "this key erased another person before", fix=fix)
-    return NewEvent(id=made, data=data, origin=_origin(caller))
+    return NewEvent(id=made, data=data, origin=caller.origin)
 
 
 def _closures(caller: Caller, held: Held) -> Iterable[Append]:
     for name, account in held.accounts.items():
         stream = account_stream(name)
-        new = [
-            NewEvent(id=derived_id(caller.seed, stream, n), data=data, origin=_origin(caller))
-            for n, data in enumerate(close(name, account))
-        ]
+        new = caller.events(stream, close(name, account))
         if new:
             yield Append(stream, new, account.version)
-
-
-def _origin(caller: Caller) -> Origin:
-    return Origin(
-        actor=caller.name, occurred_at=caller.platform.clock(), correlation_id=caller.seed,
-        traceparent=current_traceparent(),
-    )  # fmt: skip
 
 
 async def _append(connection: Connection, appends: list[Append]) -> None:

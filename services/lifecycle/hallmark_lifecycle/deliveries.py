@@ -1,7 +1,7 @@
 """Inference events that a source delivered over HTTP: each ends where those of the Kafka topic do."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from registry_core import inbox
@@ -15,9 +15,6 @@ from registry_core.store.connections import Pool
 
 from hallmark_lifecycle.serving import InferenceLog
 
-ACTION: Final = "register"
-"""What a source's account has to be allowed, for anything to come of its deliveries."""
-
 
 def counting(pool: Pool, inferences: InferenceLog) -> JobFunction:
     async def count(payload: Mapping[str, Any], reader: Reader) -> Sequence[Effect]:
@@ -26,9 +23,9 @@ def counting(pool: Pool, inferences: InferenceLog) -> JobFunction:
         if delivery is None:
             return []
         try:
-            await speaking(reader, delivery.source, ACTION)
+            await speaking(reader, delivery.source)
         except Problem as problem:
-            return [settled(delivery.id, "failed", reason=f"{problem.detail}; {problem.fix}")]
+            return [settled(delivery.id, "failed", reason=problem.sentence())]
         rejections = await inferences.accept([record(delivery)])
         if rejections:
             return [settled(delivery.id, "failed", reason=rejections[0].reason)]

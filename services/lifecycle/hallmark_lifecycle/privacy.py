@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from litestar import post
 from pydantic import StringConstraints
 from registry_core import inbox
-from registry_core.events import NewEvent, Origin, RecordedEvent, derived_id
+from registry_core.events import NewEvent, RecordedEvent, derived_id
 from registry_core.events.privacy import CustomerErased
 from registry_core.http import Caller
 from registry_core.messaging import dead_letters
@@ -65,8 +65,7 @@ async def _event(caller: Caller, data: CustomerErased) -> NewEvent:
     if await caller.platform.store.position(made):
         fix = "take a new key for a new request"
         raise Problem(422, "idempotency-key-reused", "this key erased another customer before", fix=fix)
-    origin = Origin(actor=caller.name, occurred_at=caller.platform.clock(), correlation_id=caller.seed)
-    return NewEvent(id=made, data=data, origin=origin)
+    return NewEvent(id=made, data=data, origin=caller.origin)
 
 
 async def _erased_before(caller: Caller, who: str) -> RecordedEvent:

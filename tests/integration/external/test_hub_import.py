@@ -220,6 +220,17 @@ async def test_a_second_import_of_the_same_commit_adds_nothing(services: Service
     assert (await platform.reader.read(first["ref"]))[0] == before
 
 
+async def test_a_key_stands_for_one_import(services: Services) -> None:
+    _, client = services
+    key = {"Idempotency-Key": "k1"}
+    first, again, other = [
+        await client.post("/v1/imports", json={"url": url}, headers=key)
+        for url in ("hf://org/tiny", "hf://org/tiny", "hf://org/other")
+    ]
+    assert first.json()["id"] == again.json()["id"]
+    assert (other.status_code, other.json()["type"]) == (422, "urn:hallmark:problem:idempotency-key-reused")
+
+
 async def test_a_tag_that_is_a_version_names_it(services: Services, mirror: Hub) -> None:
     _, client = services
     there = mirror.repositories["org/tiny"]

@@ -9,13 +9,12 @@ from uuid import uuid4
 
 import pytest
 from hallmark_ingestion import bootstrap as ingestion
-from hallmark_ingestion.external.connected import enqueue
 from hallmark_ingestion.external.mlflow_state import announced
-from hallmark_ingestion.external.observing import OBSERVE
+from hallmark_ingestion.external.observing import OBSERVE, Observer
 from hallmark_ingestion.external.state import External
 from hallmark_ledger import bootstrap as ledger
 from registry_core.events.sources import ExternalVersionImported, ExternalVersionRefused
-from registry_core.handlers import load
+from registry_core.handlers import StartJob, load
 from registry_core.service import Platform
 from registry_core.settings import Settings
 from registry_core.sources import external_stream
@@ -43,7 +42,7 @@ async def deliver(platform: Platform, mlflow: MlflowServer, name: str) -> None:
         if body["data"]["name"] == name:
             aspects = announced(f"{body['entity']}.{body['action']}", body["data"])
             payload = {"source": "src", "object": name, "delivery": delivery, "announces": aspects}
-            await enqueue(platform, uuid4(), OBSERVE, payload)
+            await Observer(platform).start({uuid4(): StartJob(OBSERVE, payload)})
 
 
 async def arrived(platform: Platform, mlflow: MlflowServer, name: str) -> Any:
@@ -152,7 +151,7 @@ async def test_a_version_that_was_refused_comes_once_its_tag_is_mended(
     assert isinstance(await arrived(services, mlflow, name), ExternalVersionRefused)
     mlflow.tag(name, "hallmark.risk_tier", "low", version="1")
     payload = {"source": "src", "object": name, "delivery": None}
-    await enqueue(services, uuid4(), OBSERVE, payload)
+    await Observer(services).start({uuid4(): StartJob(OBSERVE, payload)})
 
     async def imported() -> Version | None:
         known = await load(services.reader, External(), external_stream("src", name))

@@ -187,12 +187,16 @@ class Caller:
             events = decision(state)
             if not events:
                 return Written(None)
-            if self.retryable and not await self.ask.claim((self.seed, self.digest)):
-                raise _key_reused()
+            await self.claim()
             written = await self.append(stream, events, expected=state.version)
             if written is not None:
                 return written
         raise conflict(f"{stream} changed {DECIDE_ATTEMPTS} times while this was decided", "try again")
+
+    async def claim(self) -> None:
+        """Take the Idempotency-Key, if one was sent, before anything is written. Raises Problem 422."""
+        if self.retryable and not await self.ask.claim((self.seed, self.digest)):
+            raise _key_reused()
 
     def _check_expected(self, current: int) -> None:
         if self.expected is not None and self.expected != current:
@@ -202,15 +206,22 @@ class Caller:
                 current_version=current,
             )  # fmt: skip
 
+    @property
+    def origin(self) -> Origin:
+        """Of what this request writes."""
+        trace = current_traceparent()
+        return Origin(actor=self.name, occurred_at=self.platform.clock(), correlation_id=self.seed, traceparent=trace)
+
+    def events(self, stream: str, events: Sequence[Event]) -> list[NewEvent]:
+        """What this request writes to the stream: again with the same Idempotency-Key they have the same ids."""
+        origin = self.origin
+        return [
+            NewEvent(id=derived_id(self.seed, stream, n), data=data, origin=origin) for n, data in enumerate(events)
+        ]
+
     async def append(self, stream: str, events: Sequence[Event], expected: int | None = ANY) -> Written | None:
         """Append without looking; None when the stream is not at `expected`."""
-        origin = Origin(
-            actor=self.name,
-            occurred_at=self.platform.clock(),
-            correlation_id=self.seed,
-            traceparent=current_traceparent(),
-        )
-        new = [NewEvent(id=derived_id(self.seed, stream, n), data=e, origin=origin) for n, e in enumerate(events)]
+        new = self.events(stream, events)
         (result,) = await self.platform.store.append(Append(stream, new, expected))
         if isinstance(result, Conflict):
             return None

@@ -1,7 +1,7 @@
 """What a batch of events brought about, committed together with the watermark (or job) that says it was done."""
 
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import groupby
@@ -104,6 +104,17 @@ def job_row(service: str, effect: StartJob, cause: Cause, ordinal: int = 0) -> t
     job = derived_id(cause.seed, service, effect.kind, ordinal)
     origin = {k: str(v) for k, v in asdict(cause).items() if v is not None}
     return job, service, effect.kind, json.dumps(effect.payload), effect.priority, json.dumps(origin)
+
+
+async def enqueue(
+    connection: Connection, service: str, jobs: Mapping[UUID, StartJob], correlation: UUID | None = None
+) -> None:
+    """Jobs that no event started, within the caller's transaction; each once, by the seed that it stands under."""
+    rows = [
+        job_row(service, job, Cause(seed, correlation or seed, current_traceparent(), seed))
+        for seed, job in jobs.items()
+    ]
+    await start_jobs(connection, service, rows)
 
 
 async def start_jobs(connection: Connection, service: str, rows: Sequence[tuple[Any, ...]]) -> None:

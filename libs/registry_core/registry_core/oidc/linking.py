@@ -1,6 +1,6 @@
 """Linking a subject to an account: the way to it and the event are one transaction, or nothing."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -19,8 +19,8 @@ from registry_core.store.postgres import read_streams
 from registry_core.store.vault import Person
 
 ATTEMPTS: Final = 20
-Made = Callable[[Event, int], NewEvent]
-"""Gives the n-th event of a request its id and origin."""
+Made = Callable[[Sequence[Event]], list[NewEvent]]
+"""Gives the events of a request their ids and origin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Linking:
         event = LoginLinked(
             account=account, login=login, issuer=who.issuer, subject=subject, roles_follow=who.roles_follow
         )
-        new = [made(each, n) for n, each in enumerate([*first, event])]
+        new = made([*first, event])
         (result,) = await append_batch(self.connection, [Append(account_stream(account), new, to.version)])
         return None if isinstance(result, Conflict) else Linked(account, login, new[-1])
 

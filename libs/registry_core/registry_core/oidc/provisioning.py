@@ -4,7 +4,7 @@ An account that was made so has the roles that the issuer's claim says, at each 
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -89,8 +89,8 @@ async def _follow(platform: Platform, sign_in: SignIn, identity: Identity, accou
     wanted = roles_of(identity.claims, sign_in) if sign_in.roles_claim else ()
     if frozenset(wanted) == account.roles:
         return True
-    event = _made(platform, account.account)(RolesChanged(account=account.account, roles=wanted), 0)
-    (result,) = await platform.store.append(Append(account_stream(account.account), [event], account.version))
+    events = _made(platform, account.account)([RolesChanged(account=account.account, roles=wanted)])
+    (result,) = await platform.store.append(Append(account_stream(account.account), events, account.version))
     return not isinstance(result, Conflict)
 
 
@@ -98,7 +98,8 @@ def _made(platform: Platform, account: str) -> Made:
     seed: UUID = uuid4()
     origin = Origin(actor=ACTOR, occurred_at=platform.clock(), correlation_id=seed, traceparent=current_traceparent())
 
-    def made(event: Event, n: int) -> NewEvent:
-        return NewEvent(id=derived_id(seed, account_stream(account), n), data=event, origin=origin)
+    def made(events: Sequence[Event]) -> list[NewEvent]:
+        stream = account_stream(account)
+        return [NewEvent(id=derived_id(seed, stream, n), data=event, origin=origin) for n, event in enumerate(events)]
 
     return made

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from registry_core.store.connections import Connection, Pool
 
 _LOCK: Final = 4244
-"""Class of the advisory locks of subjects; others of ours are 4241 to 4243."""
+"""Class of the advisory locks of subjects; ours, too, are 4241 and 4243."""
 
 
 @dataclass(frozen=True, slots=True)

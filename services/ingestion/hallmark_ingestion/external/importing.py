@@ -15,13 +15,12 @@ from registry_core.handlers import Effect, Reader, load
 from registry_core.identity import Account, account_stream
 from registry_core.problems import Problem
 from registry_core.service import Platform
-from registry_core.sources import Source, external_stream, find_source
+from registry_core.sources import Source, check_may_feed, external_stream, find_source
 from registry_core.store.model import ANY, Append
 from registry_core.values import sha256_digest
 from registry_core.version import Version
 
 from hallmark_ingestion.external.asking import Asking, SourceAwayError
-from hallmark_ingestion.external.connected import check_allowed
 from hallmark_ingestion.external.huggingface_import import HuggingFaceImport, Wanted
 from hallmark_ingestion.external.imports import Import, Imports
 from hallmark_ingestion.external.lineage import Link, as_recorded, links, named_bases
@@ -65,7 +64,7 @@ class Importer:
 
     async def _fetch(self, known: Import, source: Source | None) -> tuple[Fetched, str, list[dict[str, Any]]]:
         """From the hub, and registered, with what became of its base models. Raises Problem, SourceAwayError."""
-        await check_allowed(self._platform.reader, known.wanted.account, "register")
+        await check_may_feed(self._platform.reader, known.wanted.account)
         asking = await self._observer.asking(source) if source else self._hub(known.endpoint)
         limit = self._platform.settings.max_artifact_bytes
         fetching = HuggingFaceImport(asking, self._platform.objects, limit)
@@ -103,7 +102,7 @@ class Importer:
         if not source.connected or version in known.imports:
             return
         try:
-            await check_allowed(reader, source.account, "register")
+            await check_may_feed(reader, source.account)
             fetched, digest = await self._fetch_found(source, name, version)
         except Problem as problem:
             reason, fix = refused(problem)

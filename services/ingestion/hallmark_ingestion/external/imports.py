@@ -7,7 +7,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from registry_core.messaging.dead_letters import storable
-from registry_core.store.connections import Pool
+from registry_core.store.connections import Connection, Pool
 from registry_core.values import File
 
 from hallmark_ingestion.external.huggingface_import import Progress, Wanted
@@ -49,7 +49,7 @@ class Import:
 
 
 class Imports:
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool | Connection) -> None:
         self._pool = pool
 
     async def ask(self, made: UUID, wanted: Wanted, source: str, endpoint: str) -> None:

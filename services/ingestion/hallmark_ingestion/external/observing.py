@@ -5,13 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Final
+from uuid import UUID
 
 import httpx
 import structlog
 from registry_core.events import Event, NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
 from registry_core.events.sources import Difference
-from registry_core.handlers import Effect, Reader, load
+from registry_core.handlers import Effect, Reader, StartJob, load
+from registry_core.messaging.unit_of_work import enqueue
 from registry_core.problems import conflict
 from registry_core.service import Platform
 from registry_core.sources import Source, external_stream, find_source
@@ -21,7 +23,6 @@ from registry_core.telemetry import APPENDED
 from registry_core.values import sha256_digest
 
 from hallmark_ingestion.external.asking import Asking, authorization
-from hallmark_ingestion.external.connected import enqueue
 from hallmark_ingestion.external.huggingface import HuggingFace
 from hallmark_ingestion.external.looking import Look, Outer
 from hallmark_ingestion.external.mlflow import Mlflow
@@ -97,7 +98,7 @@ class Observer:
         if look.renamed_to and _tells_of_renaming(told, known) and not await self._is_known(source, look.renamed_to):
             return await self._record_renaming(source, name, known, look, told)
         events = learned(source.source, name, known, {} if look.renamed_to else look.state, told)
-        await self.start_imports(source, name, events, look.state)
+        await self.start(await self.imports_of(source, name, events, look.state))
         return events if await self.append(self.append_of(source, name, known, events)) else None
 
     async def _is_known(self, source: Source, name: str) -> bool:
@@ -126,18 +127,25 @@ class Observer:
                 APPENDED.labels(event.data.type).inc()
         return not any(isinstance(result, Conflict) for result in results)
 
-    async def start_imports(self, source: Source, name: str, events: Sequence[Event], state: State) -> None:
-        """Versions that came or changed, and are there, are to be fetched; again does no harm.
-
-        Before the events are written, so that a kill between the two forgets none.
-        """
+    async def imports_of(
+        self, source: Source, name: str, events: Sequence[Event], state: State
+    ) -> dict[UUID, StartJob]:
+        """Versions that came or changed, and are there, are to be fetched; again does no harm."""
         if not source.connected_at or not events:
-            return
-        outer = await self.outer(source)
-        for version, facts in outer.to_import(events, state, source.connected_at).items():
-            job = derived_id(NAMESPACE, IMPORT, source.source, name, version, json.dumps(facts, sort_keys=True))
-            payload = {"source": source.source, "object": name, "version": version}
-            await enqueue(self._platform, job, IMPORT, payload)
+            return {}
+        wanted = (await self.outer(source)).to_import(events, state, source.connected_at)
+        return {
+            derived_id(NAMESPACE, IMPORT, source.source, name, version, json.dumps(facts, sort_keys=True)): StartJob(
+                IMPORT, {"source": source.source, "object": name, "version": version}
+            )
+            for version, facts in wanted.items()
+        }
+
+    async def start(self, jobs: Mapping[UUID, StartJob]) -> None:
+        """Before the events are written, so that a kill between the two forgets none."""
+        if jobs:
+            async with self._platform.pool.acquire() as connection, connection.transaction():
+                await enqueue(connection, "ingestion", jobs)
 
 
 def _tells_of_renaming(told: Announcement | None, known: External) -> bool:

@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 import structlog
 from registry_core.events.sources import ExternalDriftDetected
-from registry_core.handlers import fold
+from registry_core.handlers import StartJob, fold
 from registry_core.service import Platform
 from registry_core.source_polls import Outcome, record_poll
 from registry_core.sources import Source, all_sources, external_stream
 from registry_core.store.connections import TRANSIENT
+from registry_core.store.model import Append
 from registry_core.store.postgres import read_streams
 from registry_core.telemetry import POLLS
 
@@ -99,12 +101,13 @@ class Poller:
         """Objects seen for the first time. Of one that a renaming began meanwhile, nothing is written."""
         names = sorted(found)
         for first in range(0, len(names), AT_ONCE):
-            appends = []
+            appends, jobs = list[Append](), dict[UUID, StartJob]()
             for name in names[first : first + AT_ONCE]:
                 before = known.get(name, External())
                 events = learned(source.source, name, before, found[name])
-                await self._observer.start_imports(source, name, events, found[name])
+                jobs |= await self._observer.imports_of(source, name, events, found[name])
                 appends.append(self._observer.append_of(source, name, before, events))
+            await self._observer.start(jobs)
             await self._observer.append(*appends)
 
     async def _all_known(self, source: Source) -> dict[str, External]:

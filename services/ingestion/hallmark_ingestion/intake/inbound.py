@@ -20,7 +20,7 @@ def make_handler(platform: Platform) -> Callable[[Sequence[InboundRecord]], Awai
         """Accept what can be, all at once, and say of the rest why not; (source, id) makes a redelivery harmless."""
         outcomes = await carry_out(platform, [_read(record) for record in records], ACCOUNT, by_the_broker)
         return [
-            Rejection(record, _reason(outcome))
+            Rejection(record, outcome.reason())
             for record, outcome in zip(records, outcomes, strict=True)
             if isinstance(outcome, Problem)
         ]
@@ -33,9 +33,3 @@ def _read(record: InboundRecord) -> CloudEvent | Problem:
         return from_record(record.headers, record.value)
     except Problem as problem:
         return problem
-
-
-def _reason(problem: Problem) -> str:
-    where = f" at {problem.field}" if problem.field else ""
-    schema = f" ({problem.extensions['schema']})" if "schema" in problem.extensions else ""
-    return f"{problem.slug}{where}: {problem.detail}{schema}" + (f" — {problem.fix}" if problem.fix else "")

@@ -7,14 +7,15 @@ from litestar import get, post
 from litestar.params import Parameter
 from pydantic import Field
 from registry_core.events import derived_id
+from registry_core.handlers import StartJob
 from registry_core.http import Caller
 from registry_core.http.authorisation import IN_BODY, LISTED
+from registry_core.messaging.unit_of_work import enqueue
 from registry_core.problems import Problem, invalid, not_found
 from registry_core.service import Platform
 from registry_core.sources import find_source
 from registry_core.values import Ref, Value
 
-from hallmark_ingestion.external.connected import enqueue
 from hallmark_ingestion.external.huggingface_import import Wanted, default_asset
 from hallmark_ingestion.external.huggingface_state import parse_url
 from hallmark_ingestion.external.imports import Imports
@@ -45,10 +46,13 @@ async def import_version(data: ImportVersion, caller: Caller) -> dict[str, Any]:
     if data.source is not None:
         caller.require("register", default_asset(repository))
     endpoint = await _endpoint(caller.platform, data.source)
+    await caller.claim()
     made = derived_id(caller.seed, "import")
-    imports = Imports(caller.platform.pool)
-    await imports.ask(made, Wanted(repository, revision, caller.name, data.ref or ""), data.source or "", endpoint)
-    await enqueue(caller.platform, derived_id(made, "job"), IMPORT, {"import": str(made)}, URGENT)
+    wanted = Wanted(repository, revision, caller.name, data.ref or "")
+    job = StartJob(IMPORT, {"import": str(made)}, URGENT)
+    async with caller.platform.pool.acquire() as connection, connection.transaction():
+        await Imports(connection).ask(made, wanted, data.source or "", endpoint)
+        await enqueue(connection, "ingestion", {derived_id(made, "job"): job})
     return await _document(caller.platform, made)
 
 

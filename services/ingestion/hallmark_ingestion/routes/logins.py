@@ -1,10 +1,11 @@
 """Who signs in as an account from outside: subjects of issuers, and pipelines by the claims of their tokens."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from litestar import delete, post
 from pydantic import Field, StringConstraints
-from registry_core.events import Event, NewEvent, Origin, derived_id
+from registry_core.events import Event
 from registry_core.events.logins import (
     ClaimName,
     ClaimValue,
@@ -19,11 +20,10 @@ from registry_core.http import Caller
 from registry_core.identity import Account, account_stream
 from registry_core.oidc.claims import LONGEST_SUBJECT
 from registry_core.oidc.config import OidcConfig
-from registry_core.oidc.linking import Made, Subject, link
+from registry_core.oidc.linking import Subject, link
 from registry_core.problems import invalid, not_found
 from registry_core.service import Platform
 from registry_core.store.logins import Logins, new_workload
-from registry_core.telemetry import current_traceparent
 from registry_core.values import Value
 
 from hallmark_ingestion.accounts import identify_accounts, known_account, not_reserved
@@ -46,7 +46,8 @@ async def link_login(account: str, data: NewLogin, caller: Caller) -> dict[str, 
     _check_issuer(data.issuer, caller.platform)
     known_account(await load(caller.platform.reader, Account(), account_stream(account)))
     await identify_accounts(caller.platform)
-    linked = await link(caller.platform, account, Subject(data.issuer, data.subject), _made(caller, account))
+    made = partial(caller.events, account_stream(account))
+    linked = await link(caller.platform, account, Subject(data.issuer, data.subject), made)
     index = await caller.platform.store.wait_sealed(linked.event.id) if linked.event else None
     return {"account": account, "login": linked.login, "log_index": index}
 
@@ -124,17 +125,6 @@ def _check_issuer(issuer: str, platform: Platform) -> None:
             f"no tokens of {issuer[:200]} are taken here", f"{ours} (HALLMARK_OIDC_ISSUER, HALLMARK_OIDC_ISSUERS)",
             field="/issuer",
         )  # fmt: skip
-
-
-def _made(caller: Caller, account: str) -> Made:
-    def made(event: Event, n: int) -> NewEvent:
-        origin = Origin(
-            actor=caller.name, occurred_at=caller.platform.clock(), correlation_id=caller.seed,
-            traceparent=current_traceparent(),
-        )  # fmt: skip
-        return NewEvent(id=derived_id(caller.seed, account_stream(account), n), data=event, origin=origin)
-
-    return made
 
 
 ROUTES = [link_login, unlink_login, bind_workload, unbind_workload, close_session]

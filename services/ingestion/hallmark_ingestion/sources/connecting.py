@@ -9,7 +9,7 @@ from uuid import UUID
 
 import structlog
 from pydantic import Field, StringConstraints
-from registry_core.events import Event, NewEvent, Origin, RecordedEvent, derived_id
+from registry_core.events import Event, RecordedEvent, derived_id
 from registry_core.events.sources import (
     SourceConnected,
     SourceDisconnected,
@@ -27,7 +27,7 @@ from registry_core.store.connections import Connection
 from registry_core.store.model import Append, Conflict
 from registry_core.store.postgres import read_streams
 from registry_core.store.source_secrets import SourceSecrets
-from registry_core.telemetry import APPENDED, current_traceparent
+from registry_core.telemetry import APPENDED
 from registry_core.values import Account as AccountId
 from registry_core.values import Text, Value
 
@@ -193,7 +193,7 @@ async def _attempt(
 ) -> tuple[Source, str | None, UUID | None]:
     """The source as it is then, a new secret to show, and the event that says so."""
     stream = source_stream(event.source)
-    made, secret_id = derived_id(caller.seed, stream, "event"), derived_id(caller.seed, stream, "secret")
+    made, secret_id = derived_id(caller.seed, stream, 0), derived_id(caller.seed, stream, "secret")
     now = caller.platform.clock()
     async with caller.platform.pool.acquire() as connection, connection.transaction():
         events = (await read_streams(connection, [stream]))[stream]
@@ -205,7 +205,7 @@ async def _attempt(
         if isinstance(change.event, SourceConnected) and not same_origin(source.url, change.event.url):
             await secrets.forget_credential(connection, event.source)  # it was given for the other server
         if change.event:
-            await _append(connection, caller, Append(stream, [_new(caller, made, change.event)], source.version))
+            await _append(connection, caller, Append(stream, caller.events(stream, [change.event]), source.version))
         if isinstance(change.event, SourceDisconnected):
             await secrets.forget(connection, event.source)
         if change.secret:
@@ -222,14 +222,6 @@ def _same(earlier: RecordedEvent, event: Event) -> None:
             422, "idempotency-key-reused", "this Idempotency-Key was sent before, with another request",
             fix="send the same request again, or take a new key for a new one", field="Idempotency-Key",
         )  # fmt: skip
-
-
-def _new(caller: Caller, made: UUID, data: Event) -> NewEvent:
-    origin = Origin(
-        actor=caller.name, occurred_at=caller.platform.clock(), correlation_id=caller.seed,
-        traceparent=current_traceparent(),
-    )  # fmt: skip
-    return NewEvent(id=made, data=data, origin=origin)
 
 
 async def _append(connection: Connection, caller: Caller, append: Append) -> None:

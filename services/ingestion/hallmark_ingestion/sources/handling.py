@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 from registry_core import inbox
@@ -24,9 +24,6 @@ from hallmark_ingestion.sources.announced import Announced, news
 from hallmark_ingestion.sources.receivers import RECEIVERS
 from hallmark_ingestion.sources.receivers.base import Change, Hint, Meaning, Nothing, Release, UnreadableError
 
-ACTION: Final = "register"
-"""What a source's account has to be allowed, for anything to come of its deliveries."""
-
 
 def make_handling(platform: Platform) -> JobFunction:
     async def handle(payload: Mapping[str, Any], reader: Reader) -> Sequence[Effect]:
@@ -39,20 +36,16 @@ def make_handling(platform: Platform) -> JobFunction:
         except UnreadableError as error:
             return [settled(delivery.id, "failed", reason=str(error))]
         except Problem as problem:
-            return [settled(delivery.id, "failed", reason=told_of(problem))]
+            return [settled(delivery.id, "failed", reason=problem.sentence())]
 
     return handle
-
-
-def told_of(problem: Problem) -> str:
-    return f"{problem.detail}; {problem.fix}" if problem.fix else problem.detail
 
 
 async def _effects(platform: Platform, reader: Reader, delivery: Delivery) -> Sequence[Effect]:
     meaning = RECEIVERS[delivery.kind].interpret(delivery.headers, delivery.body)
     if isinstance(meaning, Nothing):
         return [settled(delivery.id, "nothing", reason=meaning.why)]
-    await speaking(reader, delivery.source, ACTION)
+    await speaking(reader, delivery.source)
     match meaning:
         case Hint(thing, aspects):
             asked = {"source": delivery.source, "object": thing, "delivery": delivery.key, "announces": [*aspects]}

@@ -6,10 +6,10 @@ from datetime import datetime
 
 from registry_core.problems import Problem
 from registry_core.service import Platform
-from registry_core.sources import Source, speaking
+from registry_core.sources import ACTION, Source, speaking
 from registry_core.store.source_secrets import SourceSecrets
 
-from hallmark_ingestion.sources.handling import ACTION, in_words, told_of
+from hallmark_ingestion.sources.handling import in_words
 from hallmark_ingestion.sources.receivers import RECEIVERS
 from hallmark_ingestion.sources.receivers.base import (
     Receiver,
@@ -63,7 +63,7 @@ def _time(sent_at: datetime | None) -> str:
 
 async def _role(platform: Platform, source: Source) -> Step:
     try:
-        await speaking(platform.reader, source.source, ACTION)
+        await speaking(platform.reader, source.source)
     except Problem as problem:
-        return Step("role", False, told_of(problem))
+        return Step("role", False, problem.sentence())
     return Step("role", True, f"{source.account} may {ACTION}")
