@@ -146,7 +146,7 @@ async def test_a_subject_that_two_link_at_once_is_one_account_s(world: World) ->
         body = {"issuer": who.issuer, "subject": who.subject}
         other = asyncio.create_task(world.send(world.root, "POST", "accounts/dana/logins", body))
         await until(lambda: _waiting_for_a_lock(world))
-        assert await slow.append(ann, person, who, lambda event, _: new(event))
+        assert await slow.append(ann, person, who, lambda events: [new(event) for event in events])
     assert (await other).status_code == 409
     assert not (await world.ask_root("GET", "accounts/dana"))["logins"]
 
