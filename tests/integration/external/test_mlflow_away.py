@@ -1,12 +1,14 @@
 """An MLflow server that is away, lies or tears its pages, and one with a thousand models."""
 
 import json
+import threading
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hallmark_ingestion.external import asking
 from hallmark_ingestion.external.asking import SourceAwayError
 from registry_core.source_polls import last_polls
 from registry_core.store.source_secrets import SourceSecrets
@@ -100,6 +102,7 @@ LIES: dict[str, Answer] = {
     "another host": (302, {"location": "http://169.254.169.254/"}, b""),
     "a proxy's 404": (404, {}, b"<html>not found</html>"),
     "no access": (403, {}, b"forbidden"),
+    "nested without end": (200, {}, b"[" * 100_000),
     "the same page for ever": ok({"next_page_token": "1"}),
 }
 
@@ -116,6 +119,18 @@ async def test_an_answer_that_says_nothing_is_no_deletion(place: Place, server: 
     with pytest.raises(SourceAwayError, match=r"source src .* asked again"):
         await place.poller.poll(source)
     assert [await place.drifts(name) for name in models.names] == [[], [], []]
+
+
+async def test_an_answer_that_does_not_end_is_given_up(
+    place: Place, server: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "LONGEST_ANSWER", 0.1)
+    over = threading.Event()
+    server.answers = lambda _path: ok({"waited": over.wait(60)})
+    source = await connect(place.platform, "mlflow", server.url)
+    with pytest.raises(SourceAwayError, match=r"takes longer than 0\.1 s"):
+        await place.poller.poll(source)
+    over.set()
 
 
 async def test_a_server_that_is_gone_leaves_the_others_polled(place: Place, server: Hub) -> None:

@@ -1,5 +1,6 @@
 """Asking an outer system over HTTP: with its credentials, bounded in time and size, never led to another host."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Collection, Mapping
@@ -14,6 +15,8 @@ TIMEOUT: Final = httpx.Timeout(30, connect=10)
 """Seconds; of a download between two pieces."""
 LARGEST_ANSWER: Final = 64 * 1024 * 1024
 """Bytes of a JSON answer; a page of 1000 versions has about 1 MB."""
+LONGEST_ANSWER: Final = 120.0
+"""Seconds for a JSON answer as a whole: one that only drips holds up nobody else."""
 MOST_REDIRECTS: Final = 5
 Query = Mapping[str, str | int] | None
 M = TypeVar("M", bound=BaseModel)
@@ -51,16 +54,24 @@ class Asking:
 
     async def json(self, path: str, query: Query = None) -> Any:
         """A decoded answer. Raises SourceAwayError, SourceRefusalError."""
+        try:
+            async with asyncio.timeout(LONGEST_ANSWER):
+                body = await self._whole(path, query)
+        except TimeoutError:
+            raise self.away(f"takes longer than {LONGEST_ANSWER:g} s for {path}") from None
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError):
+            raise self.away(f"answers {path} with what is no JSON: {body[:80]!r}") from None
+
+    async def _whole(self, path: str, query: Query) -> bytes:
         async with self.opened(path, query) as response:
             body = bytearray()
             async for chunk in self.chunks(response):
                 body += chunk
                 if len(body) > LARGEST_ANSWER:
                     raise self.away(f"answers {path} with more than {LARGEST_ANSWER} bytes")
-        try:
-            return json.loads(body)
-        except ValueError:
-            raise self.away(f"answers {path} with what is no JSON: {bytes(body[:80])!r}") from None
+        return bytes(body)
 
     async def read(self, model: type[M], path: str, query: Query = None) -> M:
         """The answer as a model. Raises as `json`."""

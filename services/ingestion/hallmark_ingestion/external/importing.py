@@ -28,6 +28,7 @@ from hallmark_ingestion.external.mlflow_import import MlflowImport
 from hallmark_ingestion.external.observing import Observer
 from hallmark_ingestion.external.registering import Fetched, refused, register_fetched
 from hallmark_ingestion.external.state import External
+from hallmark_ingestion.intake.batch import allowed_to
 
 log = structlog.get_logger()
 
@@ -115,7 +116,9 @@ class Importer:
     async def _fetch_found(self, source: Source, name: str, version: str) -> tuple[Fetched, str]:
         if source.kind == "mlflow":
             limit = self._platform.settings.max_artifact_bytes
-            fetching = MlflowImport(await self._observer.asking(source), self._platform.objects, limit)
+            account = await load(self._platform.reader, Account(), account_stream(source.account))
+            asking = await self._observer.asking(source)
+            fetching = MlflowImport(asking, self._platform.objects, limit, allowed_to(account))
             fetched = await fetching.fetch(source, name, version)
             return fetched, await register_fetched(self._platform, fetched)
         made = derived_id(NAMESPACE, "import", source.source, name, version)

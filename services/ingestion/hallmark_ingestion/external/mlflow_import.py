@@ -15,6 +15,7 @@ from hallmark_ingestion.external.asking import Asking, SourceRefusalError, same_
 from hallmark_ingestion.external.mlflow import API, Mlflow
 from hallmark_ingestion.external.mlflow_state import ModelVersion, Tag
 from hallmark_ingestion.external.registering import Fetched, check_count, file_named
+from hallmark_ingestion.intake.batch import Allowed
 from hallmark_ingestion.intake.commands import faults, in_words
 
 ARTIFACTS: Final = "/api/2.0/mlflow-artifacts/artifacts"
@@ -55,9 +56,9 @@ class _OneRun(BaseModel):
 
 
 class MlflowImport:
-    def __init__(self, asking: Asking, objects: ObjectStorage, limit: int) -> None:
-        """`limit`: bytes of one file."""
-        self._ask, self._objects, self._limit = asking, objects, limit
+    def __init__(self, asking: Asking, objects: ObjectStorage, limit: int, allowed: Allowed) -> None:
+        """`limit`: bytes of one file. `allowed` is asked before any of them is fetched."""
+        self._ask, self._objects, self._limit, self._allowed = asking, objects, limit, allowed
 
     async def fetch(self, source: Source, name: str, number: str) -> Fetched:
         """Raises Problem for what cannot be taken as it is; SourceAwayError."""
@@ -68,6 +69,7 @@ class MlflowImport:
             raise self._ask.away(f"has not finished {name}, version {number}: it is {version.status}")
         tags = {tag.key: tag.value for tag in version.tags}
         ref, metadata = _ref(name, version, tags), _metadata(tags, await self._run_tags(version))
+        self._allowed(ref)
         files = [file async for file in self._files(await self._folder(name, number))]
         check_count(len(files))
         return Fetched(ref, files, metadata, source.account, _source(source, version))
