@@ -67,9 +67,13 @@ async def until(condition: Callable[[], Awaitable[T]], seconds: float = 20.0) ->
 async def http(platform: Platform, services: Sequence[Service], token: str = "") -> AsyncIterator[httpx.AsyncClient]:
     """A client of these services' routes."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    transport = httpx.ASGITransport(app=make_app(platform, services))  # type: ignore[arg-type]  # both are ASGI
-    async with httpx.AsyncClient(transport=transport, base_url="http://hallmark", headers=headers) as client:
-        yield client
+    app = make_app(platform, services)
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # both are ASGI
+    async with (
+        app.lifespan(),
+        httpx.AsyncClient(transport=transport, base_url="http://hallmark", headers=headers) as it,
+    ):
+        yield it
 
 
 async def token_of(platform: Platform, account: str, *roles: str, person: str | None = None) -> str:

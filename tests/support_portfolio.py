@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Final
 
 from registry_core.events import Event
 from registry_core.events.evidence import (
@@ -40,11 +41,17 @@ from registry_core.events.promotions import (
     ReviewRefused,
     RuleResult,
 )
+from registry_core.events.sources import Difference, ExternalDriftDetected
 from registry_core.events.versions import ArtifactStored, DependantAdded, DependencyChanged, VersionRegistered
 from registry_core.projections import Projection, Row
 from registry_core.store.memory import MemoryEventStore
 from registry_core.values import EvidenceType, File, Metadata, RiskTier, Severity, UseContext, asset_stream
 from support import record
+
+DRIFT: Final = ExternalDriftDetected(
+    source="nightly", object="churn", difference=Difference(aspect="description", before="a", after="b")
+)
+"""Concerns no version of ours, so that it is in the view of those alone who read everywhere."""
 
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>{{ 7*7 }}"
 CREDIT = UseContext(business_function="credit-decisions", data_class="confidential", region="eu")

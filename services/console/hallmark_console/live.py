@@ -35,14 +35,14 @@ MOST_STREAMS: Final = 200
 class Streams:
     """How many each account has open in this process."""
 
-    def __init__(self, most: int = MOST_STREAMS) -> None:
-        self._most, self._open = most, Counter[str]()
+    def __init__(self) -> None:
+        self._open = Counter[str]()
 
     def check(self, account: str) -> None:
         """Raises Problem 429 for an account that has as many as it may."""
-        if self._open[account] >= self._most:
+        if self._open[account] >= MOST_STREAMS:
             raise Problem(
-                429, "too-many-streams", f"{account} has {self._most} live streams open here, as many as it may",
+                429, "too-many-streams", f"{account} has {MOST_STREAMS} live streams open here, as many as it may",
                 fix="close some; one stream can serve many readers", headers={"Retry-After": "60"},
             )  # fmt: skip
 

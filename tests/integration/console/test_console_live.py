@@ -169,7 +169,7 @@ async def test_a_stream_ends_cleanly_when_the_server_stops(
 
 
 async def test_one_account_does_not_hold_all_connections(seeded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live.Streams.__init__, "__defaults__", (2,))
+    monkeypatch.setattr(live, "MOST_STREAMS", 2)
     async with subscribed(seeded), subscribed(seeded), seeded.http.stream("GET", OVERVIEW) as refused:
         assert refused.status_code == 429
     async with asyncio.timeout(20):

@@ -5,10 +5,10 @@ from typing import Any
 
 import asyncpg
 import pytest
-from hallmark_console.projections import PROJECTIONS
+from hallmark_console.projections import EXTERNAL_DRIFT, PROJECTIONS
 from registry_core.projections import Projection
 from support_console import append
-from support_portfolio import HOSTILE, registered, stored
+from support_portfolio import DRIFT, HOSTILE, registered, stored
 
 REF = "model:fraud-detector@3.2.0"
 
@@ -30,6 +30,9 @@ async def test_every_view_is_listed_with_its_columns(seeded: Any) -> None:
 
 @pytest.mark.parametrize("projection", PROJECTIONS, ids=lambda p: p.name)
 async def test_the_table_holds_what_the_fold_makes_of_the_log(seeded: Any, projection: Projection) -> None:
+    if projection is EXTERNAL_DRIFT:
+        index = await append(seeded.console.platform, "external:nightly:churn", DRIFT, by="service:ingestion")
+        await seeded.http.get("/v1/views/external_drift", params={"at_least": index, "timeout": 30})
     log = await seeded.console.platform.store.read_log(0, 10_000)
     expected = json.loads(json.dumps(projection.fold({}, log)))
     answer = await seeded.http.get(f"/v1/views/{projection.name}", params={"limit": 1000})

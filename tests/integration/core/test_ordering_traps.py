@@ -267,9 +267,9 @@ TRAPS: Mapping[str, tuple[Callable[[Site], Awaitable[None]], Callable[[pytest.Mo
         of_two_sealers_one_works,
         sql(lambda: without("040_seal.sql", "    lock table sealing in exclusive mode nowait;", "")),
     ),
-    "a batch with a duplicate is not sent again singly": (
+    "a batch with a taken id is not sent again around it": (
         a_duplicate_fails_nobody_else,
-        patched(Lane, "_flush_singly", _give_up),
+        patched(Lane, "_flush_around_the_taken", _give_up),
     ),
     "a stream is named twice in one call": (a_stream_may_be_named_twice_in_a_queue, patched(Queue, "take", _take_all)),
     "a lost answer is not asked for again": (

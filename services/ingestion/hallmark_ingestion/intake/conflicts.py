@@ -34,5 +34,5 @@ def _letter(account: str, event: CloudEvent, problem: Problem) -> DeadLetter:
     return DeadLetter(
         consumer="ingestion", topic=dead_letters.HTTP, partition=0, record=event_key(event.source, event.id),
         key=account, headers={"ce_id": event.id, "ce_source": event.source, "ce_type": event.type},
-        value=json.dumps(event.document()).encode(), reason=problem.reason(),
+        value=json.dumps(event.document()).encode(), reason=problem.sentence(),
     )  # fmt: skip

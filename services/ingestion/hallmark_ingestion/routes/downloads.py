@@ -41,9 +41,9 @@ async def download_file(ref: str, name: str, request: AnyRequest, platform: Plat
     file = await _stored(platform, ref, name)
     offered = Representation(file.name, file.digest, await platform.objects.size(file.digest))
     if unchanged(offered, request.headers):
-        return Response(None, status_code=304, headers=offered.headers())
+        return Response(b"", status_code=304, headers=offered.headers())
     if request.method == HttpMethod.HEAD:  # for which RFC 9110 defines no Range
-        return Response(None, headers=offered.describing(None))
+        return Response(b"", headers=offered.describing(None))
     span = span_asked_for(offered, request.headers)
     chunks = await platform.objects.read(file.digest, _bounds(span))
     status = 206 if span else 200
