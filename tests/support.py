@@ -69,11 +69,9 @@ async def http(platform: Platform, services: Sequence[Service], token: str = "")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     app = make_app(platform, services)
     transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  # both are ASGI
-    async with (
-        app.lifespan(),
-        httpx.AsyncClient(transport=transport, base_url="http://hallmark", headers=headers) as it,
-    ):
-        yield it
+    async with httpx.AsyncClient(transport=transport, base_url="http://hallmark", headers=headers) as client:
+        yield client
+    await app.state.last_use.close()  # its timer would outlive the database
 
 
 async def token_of(platform: Platform, account: str, *roles: str, person: str | None = None) -> str:

@@ -53,7 +53,8 @@ async def test_a_view_that_is_about_no_asset_is_for_those_who_read_everywhere(na
 @pytest.mark.parametrize("view", [projection.name for projection in PROJECTIONS if projection.name != "accounts"])
 async def test_a_view_has_the_rows_of_their_assets_and_all_of_these(seeded: Any, narrow: Any, view: str) -> None:
     if view == "external_drift":
-        await append(seeded.console.platform, "external:nightly:churn", DRIFT, by="service:ingestion")
+        index = await append(seeded.console.platform, "external:nightly:churn", DRIFT, by="service:ingestion")
+        await seeded.http.get(f"/v1/views/{view}", params={"at_least": index, "timeout": 30})
     everything = (await seeded.http.get(f"/v1/views/{view}", params={"limit": 1000})).json()["rows"]
     seen = (await narrow.get(f"/v1/views/{view}", params={"limit": 1000})).json()["rows"]
 

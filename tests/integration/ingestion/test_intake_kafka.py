@@ -24,10 +24,11 @@ def event(run: str, number: int, content: int = 1) -> bytes:
     return json.dumps({"specversion": "1.0", **named, "data": data}).encode()
 
 
-async def produce(settings: Settings, *values: bytes) -> None:
+async def produce(settings: Settings, *values: bytes) -> int:
+    """The offset behind the last."""
     async with AIOKafkaProducer(bootstrap_servers=settings.kafka_bootstrap) as producer:
         sent = [await producer.send(TOPIC, value, partition=0) for value in values]
-        await asyncio.gather(*sent)
+        return max(record.offset for record in await asyncio.gather(*sent)) + 1
 
 
 async def registered(platform: Platform, run: str) -> dict[str, int]:
@@ -42,13 +43,14 @@ async def test_killed_between_append_and_commit_nothing_is_lost_and_nothing_done
     run, appended = uuid4().hex[:8], asyncio.Event()
     commit = Follower._commit
 
+    behind = await produce(settings, *(event(run, n) for n in range(20)))
+
     async def die(self: Follower, tp: TopicPartition, offset: int) -> None:
-        if tp.topic == TOPIC:
+        if (tp.topic, tp.partition) == (TOPIC, 0) and offset >= behind:
             appended.set()
             await asyncio.Event().wait()  # for ever: what follows never happens
         await commit(self, tp, offset)
 
-    await produce(settings, *(event(run, n) for n in range(20)))
     monkeypatch.setattr(Follower, "_commit", die)
     async with running(settings, [ingestion.build]) as (platform, _):
         await asyncio.wait_for(appended.wait(), 30)
