@@ -59,7 +59,7 @@ async def test_a_view_has_the_rows_of_their_assets_and_all_of_these(seeded: Any,
     seen = (await narrow.get(f"/v1/views/{view}", params={"limit": 1000})).json()["rows"]
 
     def about(row: dict[str, Any]) -> set[str]:
-        return {row[name].partition("@")[0] for name in ("ref", "dependant", "depends_on") if name in row}
+        return {row[name].partition("@")[0] for name in ("ref", "dependant", "depends_on") if row.get(name)}
 
     assert seen == [row for row in everything if about(row) == {ASSET}]
     assert len(seen) < len(everything)
