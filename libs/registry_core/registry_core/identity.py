@@ -40,6 +40,7 @@ from registry_core.events.logins import (
     WorkloadBound,
     WorkloadUnbound,
 )
+from registry_core.handlers import Reader, load
 from registry_core.personal import Sealed
 from registry_core.settings import Settings
 
@@ -53,6 +54,11 @@ MOST_SESSIONS: Final = 20
 
 def account_stream(account: str) -> str:
     return f"account:{account}"
+
+
+async def find_account(reader: Reader, account: str) -> "Account":
+    """As its own stream has it; one that nobody created is empty."""
+    return await load(reader, Account(), account_stream(account))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Final
 from registry_core.events import Event, RecordedEvent
 from registry_core.events.sources import SourceConnected, SourceDisconnected, SourceSecretChanged
 from registry_core.handlers import Reader, fold, load
-from registry_core.identity import Account, account_stream
+from registry_core.identity import find_account
 from registry_core.problems import conflict, forbidden
 from registry_core.store.connections import Pool
 from registry_core.store.postgres import read_streams
@@ -81,7 +81,7 @@ async def speaking(reader: Reader, name: str) -> Source:
 
 async def check_may_feed(reader: Reader, account: str) -> None:
     """Raises Problem 403 where the account may do ACTION nowhere. Of the asset itself it is asked again, once named."""
-    if not (await load(reader, Account(), account_stream(account))).reach(ACTION):
+    if not (await find_account(reader, account)).reach(ACTION):
         raise forbidden(
             f"{account}, in whose name this comes, may not {ACTION}",
             f"`hallmark account roles {account} --role contributor`, then replay the delivery or import again",

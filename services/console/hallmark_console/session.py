@@ -11,9 +11,8 @@ from litestar.datastructures import Cookie
 from litestar.enums import RequestEncodingType
 from litestar.params import Body
 from litestar.response import Redirect
-from registry_core.handlers import load
 from registry_core.http.caller import COOKIE, refuse_foreign_origin
-from registry_core.identity import Account, BearerToken, account_stream
+from registry_core.identity import BearerToken, find_account
 from registry_core.oidc.addresses import is_loopback
 from registry_core.oidc.federation import Federation
 from registry_core.oidc.flow import sign_out_address
@@ -95,7 +94,7 @@ async def _accepted(platform: Platform, text: str) -> bool:
     token = BearerToken.parse(text)
     if token is None or token.session or "\x00" in text:
         return False
-    account = await load(platform.reader, Account(), account_stream(token.account))
+    account = await find_account(platform.reader, token.account)
     return account.accepts(token, platform.clock())
 
 

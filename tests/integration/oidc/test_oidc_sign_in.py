@@ -10,8 +10,7 @@ import httpx
 import pytest
 from registry_core.events.governance import AccountClosed, RolesChanged
 from registry_core.events.logins import LoginUnlinked
-from registry_core.handlers import load
-from registry_core.identity import Account, account_stream
+from registry_core.identity import Account, account_stream, find_account
 from registry_core.oidc.linking import Subject
 from registry_core.settings import Settings
 from support_console import Console, append, console
@@ -172,7 +171,7 @@ async def test_a_session_ends_after_its_time(settings: Settings, issuer: Issuing
 
 async def load_account(settings: Settings, issuer: Issuing, name: str) -> Account:
     async with console(settings_with(settings, issuer)) as running:
-        return await load(running.platform.reader, Account(), account_stream(name))
+        return await find_account(running.platform.reader, name)
 
 
 async def refused(answer: httpx.Response, http: httpx.AsyncClient, why: str) -> None:
@@ -322,7 +321,7 @@ async def test_accounts_are_made_at_the_first_sign_in_with_the_roles_of_the_clai
                 text = http.cookies.get("hallmark_token", "")
             if not text:
                 return ["nobody"]
-            account = await load(running.platform.reader, Account(), account_stream(text.split("_")[1]))
+            account = await find_account(running.platform.reader, text.split("_")[1])
             names = await running.platform.vault.unseal(account.person, account.name, account.display_name)
             assert names == ["dana@example.com", "Dana E."]
             return [account.account, *sorted(account.roles)]

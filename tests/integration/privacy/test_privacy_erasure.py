@@ -14,8 +14,7 @@ from hallmark_ingestion.accounts import identify_accounts
 from integration.privacy.conftest import given_plain
 from registry_core.events.governance import AccountIdentified
 from registry_core.events.privacy import PersonErased
-from registry_core.handlers import load
-from registry_core.identity import Account, account_stream
+from registry_core.identity import account_stream, find_account
 from registry_core.personal import ERASED, PrivacyKeyError, is_pseudonym
 from registry_core.proofs.pack import Report, verify_pack
 from registry_core.service import Platform
@@ -97,7 +96,7 @@ async def test_tokens_and_roles_of_every_account_end_in_the_same_act(installatio
     erased = (await installation.erase(name)).json()
     assert erased["accounts"] == ["u-1", "u-2"]
     for account in ("u-1", "u-2"):
-        state = await load(installation.platform.reader, Account(), account_stream(account))
+        state = await find_account(installation.platform.reader, account)
         assert (state.tokens, state.roles) == ({}, frozenset())
     for token in (first, second):
         async with installation.as_account(token) as client:
@@ -213,7 +212,7 @@ async def test_an_account_that_is_being_created_meanwhile_stays_closed(installat
     assert (await installation.erase(name)).json()["accounts"] == ["u-1", "u-2"]
     late = await installation.admin.post("/v1/accounts", json={"account": "u-2", "person": name, "roles": ["admin"]})
     assert late.status_code == 409
-    assert (await load(platform.reader, Account(), account_stream("u-2"))).roles == frozenset()
+    assert (await find_account(platform.reader, "u-2")).roles == frozenset()
 
 
 async def test_a_failed_creation_does_not_make_the_account_somebody_elses(installation: Any, name: str) -> None:
@@ -232,7 +231,7 @@ async def test_plain_events_are_said_anew_and_their_bodies_erased_by_the_owner(i
     before = await installation.export()
     await identify_accounts(platform)
     await identify_accounts(platform)
-    states = [await load(platform.reader, Account(), account_stream(f"old-{n}")) for n in (1, 2)]
+    states = [await find_account(platform.reader, f"old-{n}") for n in (1, 2)]
     assert states[0].person == states[1].person
     assert is_pseudonym(states[0].person)
     read = (await installation.admin.get("/v1/accounts/old-1")).json()
@@ -245,7 +244,7 @@ async def test_plain_events_are_said_anew_and_their_bodies_erased_by_the_owner(i
 
     dump = str(await installation.owner.fetch("select convert_from(body, 'UTF8') from log.events"))
     assert name not in dump
-    state = await load(platform.reader, Account(), account_stream("old-1"))
+    state = await find_account(platform.reader, "old-1")
     assert (state.person, state.kind, state.account) == (states[0].person, "human", "old-1")
     events = (await platform.reader.read(account_stream("old-1")))[0]
     assert [type(event.data) for event in events[2:3]] == [AccountIdentified]

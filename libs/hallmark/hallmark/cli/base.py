@@ -94,6 +94,9 @@ Ref = Annotated[
 ]  # fmt: skip
 
 
+Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")]
+
+
 RefOrAlias = Annotated[
     str,
     typer.Argument(

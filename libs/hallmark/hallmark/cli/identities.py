@@ -5,10 +5,9 @@ from typing import Annotated, Any, Final
 import typer
 
 from hallmark.cli import base, completion, logins, output
-from hallmark.cli.base import AsOf, Json, KnownAt
+from hallmark.cli.base import Account, AsOf, Json, KnownAt
 from hallmark.cli.tokens import show_tokens
 
-Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")]
 Roles = Annotated[
     list[str] | None,
     typer.Option(

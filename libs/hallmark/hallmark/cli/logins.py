@@ -5,9 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from hallmark.cli import base, output
-from hallmark.cli.base import Json
+from hallmark.cli.base import Account, Json
 
-Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")]
 Issuer = Annotated[str, typer.Option(help="The issuer's address, as in its tokens' `iss`.")]
 
 

@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from hallmark.cli import base, output
-from hallmark.cli.base import Json, moment
+from hallmark.cli.base import Account, Json, moment
 
-Account = Annotated[str, typer.Argument(metavar="ACCOUNT", help="The account's name.")]
 Scope = Annotated[
     list[str] | None,
     typer.Option("--scope", metavar="ACTION", help="It may do this alone, e.g. read, register, promote; repeat it."),

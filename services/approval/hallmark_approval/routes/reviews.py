@@ -12,7 +12,7 @@ from registry_core.events.promotions import ReviewRecorded, ReviewRefused
 from registry_core.handlers import load
 from registry_core.http import Caller
 from registry_core.http.authorisation import OF_PROMOTION
-from registry_core.identity import Account, account_stream
+from registry_core.identity import Account, find_account
 from registry_core.persons import persons
 from registry_core.problems import conflict, forbidden
 from registry_core.proofs.canonical import to_base64
@@ -76,7 +76,7 @@ def make_routes(signing_key: Ed25519PrivateKey) -> list[Any]:
         who = await parties(caller.platform.reader, version, [current.requested_by])
         known = await persons(caller.platform.reader, {review.reviewer for review in current.reviews})
         valid_for = await _valid_for(caller.platform, current)
-        account = await load(caller.platform.reader, Account(), account_stream(caller.name))
+        account = await find_account(caller.platform.reader, caller.name)
 
         def decide(state: PromotionStream) -> list[Event]:
             assert state.promotion is not None

@@ -12,7 +12,7 @@ from registry_core.events import Event, NewEvent, Origin, derived_id
 from registry_core.events.base import NAMESPACE
 from registry_core.events.sources import ExternalVersionImported, ExternalVersionRefused
 from registry_core.handlers import Effect, Reader, load
-from registry_core.identity import Account, account_stream
+from registry_core.identity import find_account
 from registry_core.problems import Problem
 from registry_core.service import Platform
 from registry_core.sources import Source, check_may_feed, external_stream, find_source
@@ -79,7 +79,7 @@ class Importer:
 
     async def _links(self, known: Import, fetched: Fetched) -> list[Link]:
         """Only to what the account may read: an import tells nobody what else is here."""
-        account = await load(self._platform.reader, Account(), account_stream(fetched.account))
+        account = await find_account(self._platform.reader, fetched.account)
         names = [base.repository for base in named_bases(fetched.claims) if base.repository != known.wanted.repository]
         there = await self._imports.imported(known.endpoint, names)
         readable = [one for one in there if account.may("read", asset_of(one.ref)) and one.ref != fetched.ref]
@@ -116,7 +116,7 @@ class Importer:
     async def _fetch_found(self, source: Source, name: str, version: str) -> tuple[Fetched, str]:
         if source.kind == "mlflow":
             limit = self._platform.settings.max_artifact_bytes
-            account = await load(self._platform.reader, Account(), account_stream(source.account))
+            account = await find_account(self._platform.reader, source.account)
             asking = await self._observer.asking(source)
             fetching = MlflowImport(asking, self._platform.objects, limit, allowed_to(account))
             fetched = await fetching.fetch(source, name, version)

@@ -13,7 +13,7 @@ from registry_core.events.evidence import EvidenceAttached
 from registry_core.events.versions import ArtifactStored
 from registry_core.handlers import load
 from registry_core.http.authorisation import require
-from registry_core.identity import Account, account_stream
+from registry_core.identity import find_account
 from registry_core.problems import Problem, conflict, invalid
 from registry_core.service import Platform
 from registry_core.store.model import Append, Conflict
@@ -86,7 +86,7 @@ async def register_fetched(platform: Platform, fetched: Fetched) -> str:
     Raises Problem 409 where the name stands for other content; ConnectionError where content has left the store.
     """
     command = command_of(fetched)
-    account = await load(platform.reader, Account(), account_stream(fetched.account))
+    account = await find_account(platform.reader, fetched.account)
     require(account, "register", asset_of(command.ref))
     for document in fetched.documents:
         await platform.objects.put(document.content)

@@ -15,9 +15,8 @@ from registry_core.events.logins import (
     WorkloadBound,
     WorkloadUnbound,
 )
-from registry_core.handlers import load
 from registry_core.http import Caller
-from registry_core.identity import Account, account_stream
+from registry_core.identity import Account, account_stream, find_account
 from registry_core.oidc.claims import LONGEST_SUBJECT
 from registry_core.oidc.config import OidcConfig
 from registry_core.oidc.linking import Subject, link
@@ -44,7 +43,7 @@ async def link_login(account: str, data: NewLogin, caller: Caller) -> dict[str, 
     """From now on, whoever the issuer says is this subject signs in as this account."""
     not_reserved(account)
     _check_issuer(data.issuer, caller.platform)
-    known_account(await load(caller.platform.reader, Account(), account_stream(account)))
+    known_account(await find_account(caller.platform.reader, account))
     await identify_accounts(caller.platform)
     made = partial(caller.events, account_stream(account))
     linked = await link(caller.platform, account, Subject(data.issuer, data.subject), made)
@@ -84,7 +83,7 @@ async def bind_workload(account: str, data: NewWorkload, caller: Caller) -> dict
 
     await Logins(caller.platform.pool).bind(data.issuer, account)
     written = await caller.decide(account_stream(account), Account(), decide)
-    state = await load(caller.platform.reader, Account(), account_stream(account))
+    state = await find_account(caller.platform.reader, account)
     return written.document(account=account, workload=_same(state, bound))
 
 

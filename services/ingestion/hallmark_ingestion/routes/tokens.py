@@ -10,10 +10,10 @@ from pydantic import AfterValidator, AwareDatetime, Field
 from registry_core.access import ACTIONS, known_action
 from registry_core.events import Event
 from registry_core.events.governance import TokenRevoked
-from registry_core.handlers import fold, load
+from registry_core.handlers import fold
 from registry_core.http import Caller
 from registry_core.http.last_use import TokenName, last_used
-from registry_core.identity import Account, Lifetimes, Token, account_stream, new_token
+from registry_core.identity import Account, Lifetimes, Token, account_stream, find_account, new_token
 from registry_core.problems import conflict, invalid, not_found
 from registry_core.service import Platform
 from registry_core.values import AssetPattern, Value
@@ -40,11 +40,11 @@ class NewToken(Value):
 async def issue_token(account: str, data: NewToken, caller: Caller) -> dict[str, Any]:
     """A token, shown this once, good until `expires_at`. The same Idempotency-Key again does not show it again."""
     not_reserved(account)
-    state = _open(known_account(await load(caller.platform.reader, Account(), account_stream(account))))
+    state = _open(known_account(await find_account(caller.platform.reader, account)))
     until = _until(caller.platform, state, data.expires_at)
     text, issued = new_token(account, until, data.label, actions=data.actions, assets=data.assets)
     written = await caller.decide(account_stream(account), Account(), lambda state: [issued] if _open(state) else [])
-    state = await load(caller.platform.reader, Account(), account_stream(account))
+    state = await find_account(caller.platform.reader, account)
     if issued.token_id not in state.tokens:
         raise conflict("a token was issued for this Idempotency-Key before", "revoke that one and ask with a new key")
     return written.document(account=account, token=text, token_id=issued.token_id, expires_at=until)

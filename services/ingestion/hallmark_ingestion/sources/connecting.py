@@ -17,9 +17,9 @@ from registry_core.events.sources import (
     SourceName,
     SourceSecretChanged,
 )
-from registry_core.handlers import fold, load
+from registry_core.handlers import fold
 from registry_core.http import Caller
-from registry_core.identity import Account, account_stream
+from registry_core.identity import find_account
 from registry_core.problems import Problem, conflict, invalid, not_found
 from registry_core.sources import Source, find_source, source_stream
 from registry_core.store.appending import append_batch
@@ -168,7 +168,7 @@ def required(source: Source, name: str) -> Source:
 
 async def _check_account(caller: Caller, name: str) -> None:
     """Nobody's own account: what a source says is not said by a person. Raises Problem."""
-    account = await load(caller.platform.reader, Account(), account_stream(name))
+    account = await find_account(caller.platform.reader, name)
     if account.version < 0:
         fix = f"create it: `hallmark account create {name} --service --role contributor`"
         raise not_found(f"the account {name}", fix)

@@ -8,13 +8,13 @@ from uuid import UUID
 from registry_core import inbox
 from registry_core.events import derived_id
 from registry_core.events.sources import Difference, ExternalChangeAnnounced
-from registry_core.handlers import Effect, Emit, Reader, StartJob, fold, load
-from registry_core.identity import Account, account_stream
+from registry_core.handlers import Effect, Emit, Reader, StartJob, fold
+from registry_core.identity import find_account
 from registry_core.inbox import Delivery, settled
 from registry_core.messaging.jobs import JobFunction
 from registry_core.problems import Problem
 from registry_core.service import Platform
-from registry_core.sources import external_stream, find_source, speaking
+from registry_core.sources import Source, external_stream, speaking
 
 from hallmark_ingestion.external.observing import OBSERVE
 from hallmark_ingestion.intake.batch import allowed_to, carry_out
@@ -45,24 +45,25 @@ async def _effects(platform: Platform, reader: Reader, delivery: Delivery) -> Se
     meaning = RECEIVERS[delivery.kind].interpret(delivery.headers, delivery.body)
     if isinstance(meaning, Nothing):
         return [settled(delivery.id, "nothing", reason=meaning.why)]
-    await speaking(reader, delivery.source)
+    source = await speaking(reader, delivery.source)
     match meaning:
         case Hint(thing, aspects):
             asked = {"source": delivery.source, "object": thing, "delivery": delivery.key, "announces": [*aspects]}
             return [StartJob(OBSERVE, asked), settled(delivery.id, "taken", told=[in_words(meaning)])]
         case Release():
-            return [await _registered(platform, reader, delivery, meaning)]
+            return [await _registered(platform, reader, source, delivery, meaning)]
         case Change():
             return await _announced(platform, reader, delivery, meaning)
         case _:
             raise UnreadableError(f"a {delivery.kind} delivery of this sort is handled by the lifecycle service")
 
 
-async def _registered(platform: Platform, reader: Reader, delivery: Delivery, release: Release) -> Effect:
+async def _registered(
+    platform: Platform, reader: Reader, source: Source, delivery: Delivery, release: Release
+) -> Effect:
     """In the name of the source's account, as if it had sent a CloudEvent. Raises Problem."""
-    source = await find_source(reader, delivery.source)
     event = CloudEvent(delivery.key, f"urn:hallmark:source:{source.source}", REGISTER, release.data, release.at)
-    account = await load(reader, Account(), account_stream(source.account))
+    account = await find_account(reader, source.account)
     (outcome,) = await carry_out(platform, [event], source.account, allowed_to(account))
     if isinstance(outcome, Problem):
         raise outcome
