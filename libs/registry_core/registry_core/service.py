@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from importlib.metadata import entry_points
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from registry_core.proofs.keys import load_or_generate_key
 from registry_core.settings import Settings
 from registry_core.store.connections import Pool, open_pool
 from registry_core.store.postgres import PostgresEventStore
+from registry_core.store.source_secrets import SourceSecrets
 from registry_core.store.vault import Vault
 
 ALL: Final = ("ledger", "ingestion", "scanner", "evaluator", "approval", "lifecycle", "console")
@@ -29,7 +31,7 @@ ALL: Final = ("ledger", "ingestion", "scanner", "evaluator", "approval", "lifecy
 Background = Callable[[], Coroutine[None, None, None]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Platform:
     """Connections and clock that the services of one process share."""
 
@@ -65,10 +67,15 @@ class Platform:
         """The named key of this installation, made at first use (`<data_dir>/keys/<name>.pem`, mode 0600)."""
         return load_or_generate_key(self.settings.data_dir / "keys" / f"{name}.pem")
 
-    @property
+    @cached_property
     def vault(self) -> Vault:
         """Persons' keys and pseudonyms. The privacy key is looked for at first use."""
         return Vault(self.pool, self.privacy_key)
+
+    @cached_property
+    def source_secrets(self) -> SourceSecrets:
+        """What sources prove themselves with, and are asked with. The privacy key is looked for at first use."""
+        return SourceSecrets(self.privacy_key)
 
     def privacy_key(self) -> PrivacyKey:
         """The installation's, under which persons' keys and sources' secrets are wrapped. Raises PrivacyKeyError."""

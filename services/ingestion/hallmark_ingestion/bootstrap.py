@@ -12,7 +12,6 @@ from registry_core.events.versions import DependantAdded, VersionAdded, VersionR
 from registry_core.inbox import HANDLE_DELIVERY
 from registry_core.service import Platform, Service
 from registry_core.store.connections import TRANSIENT
-from registry_core.store.source_secrets import SourceSecrets
 
 from hallmark_ingestion.accounts import identify_accounts
 from hallmark_ingestion.external.importing import Importer
@@ -22,7 +21,7 @@ from hallmark_ingestion.external.polling import Poller
 from hallmark_ingestion.handlers import flag_dependants, list_on_assets
 from hallmark_ingestion.intake.commands import ACCEPTED
 from hallmark_ingestion.intake.inbound import make_handler
-from hallmark_ingestion.routes import make_routes
+from hallmark_ingestion.routes import ROUTES
 from hallmark_ingestion.sources.handling import make_handling
 
 log = structlog.get_logger()
@@ -56,7 +55,7 @@ def build(platform: Platform) -> Service:
     observer = Observer(platform)
     return Service(
         name="ingestion",
-        routes=make_routes(SourceSecrets(lambda: platform.privacy_key())),  # noqa: PLW0108 - looked for at first use
+        routes=ROUTES,
         handlers={
             VersionRegistered: list_on_assets,
             VersionAdded: flag_dependants,

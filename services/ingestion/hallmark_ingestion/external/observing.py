@@ -18,7 +18,6 @@ from registry_core.problems import conflict
 from registry_core.service import Platform
 from registry_core.sources import Source, external_stream, find_source
 from registry_core.store.model import Append, Appended, Conflict
-from registry_core.store.source_secrets import SourceSecrets
 from registry_core.telemetry import APPENDED
 from registry_core.values import sha256_digest
 
@@ -51,7 +50,6 @@ class Observer:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
-        self._secrets = SourceSecrets(lambda: platform.privacy_key())  # noqa: PLW0108 - looked for at first use
 
     @cached_property
     def _client(self) -> httpx.AsyncClient:
@@ -60,7 +58,7 @@ class Observer:
 
     async def asking(self, source: Source) -> Asking:
         """The source's HTTP API, in our name. Raises PrivacyKeyError."""
-        headers = authorization(await self._secrets.credential(self._platform.pool, source.source))
+        headers = authorization(await self._platform.source_secrets.credential(self._platform.pool, source.source))
         return self.asking_of(source.source, source.url, headers)
 
     def asking_of(self, name: str, url: str, headers: Mapping[str, str], credentials: str = "") -> Asking:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from registry_core.store.source_secrets import SourceSecrets
-
 from hallmark_ingestion.routes import (
     aliases,
     assets,
@@ -21,12 +19,8 @@ from hallmark_ingestion.routes import (
     versions,
 )  # fmt: skip
 
-_ROUTES: list[Any] = [
+ROUTES: list[Any] = [
     *versions.ROUTES, *uploads.ROUTES, *downloads.ROUTES, *assets.ROUTES, *aliases.ROUTES, *events.ROUTES,
     *identity.ROUTES, *logins.ROUTES, *tokens.ROUTES, *dead_letters.ROUTES, *privacy.ROUTES, *imports.ROUTES,
+    *sources.ROUTES, *deliveries.ROUTES,
 ]  # fmt: skip
-
-
-def make_routes(secrets: SourceSecrets) -> list[Any]:
-    """Every route of the service."""
-    return [*_ROUTES, *sources.make_routes(secrets), *deliveries.make_routes(secrets)]

@@ -15,7 +15,6 @@ from registry_core.personal import ERASED
 from registry_core.problems import Problem, conflict, not_found
 from registry_core.service import Platform
 from registry_core.sources import find_source
-from registry_core.store.source_secrets import SourceSecrets
 from registry_core.telemetry import REFUSALS
 
 from hallmark_ingestion.sources.connecting import required
@@ -27,28 +26,23 @@ LONGEST_TEXT: Final = 64 * 1024
 AnyRequest = Request[Any, Any, Any]
 
 
-def make_routes(secrets: SourceSecrets) -> list[Any]:
-    """With the way in, which needs the secrets."""
-
-    @post(
-        "/v1/sources/{name:str}/deliveries",
-        public=True,
-        counted_by="name",
-        security=[{}],
-        request_max_body_size=MOST_BYTES,
-        operation_class=with_body("application/json"),
-    )
-    async def receive(name: str, request: AnyRequest, platform: Platform) -> Response[dict[str, Any]]:
-        """A delivery. 202: it is kept and will be handled; 200: it was known, or there is nothing to do."""
-        receiving = Receiving(platform, secrets)
-        headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in request.scope["headers"]}
-        found = await receiving.receive(name, headers, await request.body())
-        if isinstance(found, Refused):
-            return _problem(_refusal(found), BackgroundTask(receiving.keep, found))
-        request.app.state.limits.proven(request, "name")
-        return _known(found.delivery) if found.known else _answer(found.delivery)
-
-    return [receive, list_deliveries, show_delivery, replay_delivery]
+@post(
+    "/v1/sources/{name:str}/deliveries",
+    public=True,
+    counted_by="name",
+    security=[{}],
+    request_max_body_size=MOST_BYTES,
+    operation_class=with_body("application/json"),
+)
+async def receive(name: str, request: AnyRequest, platform: Platform) -> Response[dict[str, Any]]:
+    """A delivery. 202: it is kept and will be handled; 200: it was known, or there is nothing to do."""
+    receiving = Receiving(platform)
+    headers = {key.decode("latin-1").lower(): value.decode("latin-1") for key, value in request.scope["headers"]}
+    found = await receiving.receive(name, headers, await request.body())
+    if isinstance(found, Refused):
+        return _problem(_refusal(found), BackgroundTask(receiving.keep, found))
+    request.app.state.limits.proven(request, "name")
+    return _known(found.delivery) if found.known else _answer(found.delivery)
 
 
 def _known(delivery: Delivery) -> Response[dict[str, Any]]:
@@ -134,3 +128,6 @@ async def _found(platform: Platform, text: str) -> Delivery:
 def _summary(delivery: Delivery) -> dict[str, Any]:
     about = {name: value for name, value in asdict(delivery).items() if name not in ("headers", "body")}
     return {**about, "id": str(delivery.id)}
+
+
+ROUTES = [receive, list_deliveries, show_delivery, replay_delivery]

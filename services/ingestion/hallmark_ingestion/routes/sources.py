@@ -15,7 +15,7 @@ from registry_core.problems import invalid
 from registry_core.service import Platform
 from registry_core.source_polls import LastPoll, last_polls
 from registry_core.sources import Source, all_sources, find_source
-from registry_core.store.source_secrets import SourceSecrets, credentials_set
+from registry_core.store.source_secrets import credentials_set
 from registry_core.values import Value, storable
 
 from hallmark_ingestion.sources.connecting import (
@@ -47,45 +47,44 @@ class Trial(Value):
     """In place of `body`, for bytes that are no text."""
 
 
-def make_routes(secrets: SourceSecrets) -> list[Any]:
-    """Routes that need the secrets, and those beside them."""
+@post("/v1/sources", action="sources")
+async def connect_source(data: NewSource, caller: Caller, request: AnyRequest) -> dict[str, Any]:
+    """Take in what a system sends from now on. Its secret is shown this once, with what to paste there."""
+    done = await connect(caller, data)
+    if data.credential:
+        await give_credential(caller, data.name, data.credential)
+    return _shown(done, caller.platform, request)
 
-    @post("/v1/sources", action="sources")
-    async def connect_source(data: NewSource, caller: Caller, request: AnyRequest) -> dict[str, Any]:
-        """Take in what a system sends from now on. Its secret is shown this once, with what to paste there."""
-        done = await connect(caller, secrets, data)
-        if data.credential:
-            await give_credential(caller, secrets, data.name, data.credential)
-        return _shown(done, caller.platform, request)
 
-    @post("/v1/sources/{name:str}/rotate", action="sources", status_code=200)
-    async def rotate_secret(name: str, data: Rotation, caller: Caller, request: AnyRequest) -> dict[str, Any]:
-        """A new secret, shown this once; the former one is taken until its grace is over."""
-        _checked(await find_source(caller.platform.reader, name), name)
-        return _shown(await rotate(caller, secrets, name, data), caller.platform, request)
+@post("/v1/sources/{name:str}/rotate", action="sources", status_code=200)
+async def rotate_secret(name: str, data: Rotation, caller: Caller, request: AnyRequest) -> dict[str, Any]:
+    """A new secret, shown this once; the former one is taken until its grace is over."""
+    _checked(await find_source(caller.platform.reader, name), name)
+    return _shown(await rotate(caller, name, data), caller.platform, request)
 
-    @put("/v1/sources/{name:str}/credential", action="sources")
-    async def set_credential(name: str, data: Credential, caller: Caller) -> dict[str, Any]:
-        """What the source is asked with: `user:password`, or a token; null takes it away. It is never shown."""
-        _checked(await find_source(caller.platform.reader, name), name)
-        await give_credential(caller, secrets, name, data.credential)
-        return {"source": name, "credential_set_at": (await credentials_set(caller.platform.pool)).get(name)}
 
-    @post("/v1/sources/{name:str}/disconnect", action="sources", status_code=200)
-    async def disconnect_source(name: str, data: Disconnection, caller: Caller) -> dict[str, Any]:
-        """Take in nothing more of it. What it sent stays in the inbox until its time is over."""
-        _checked(await find_source(caller.platform.reader, name), name)
-        done = await disconnect(caller, secrets, name, data.reason)
-        return {**_document(done.source), "log_index": done.log_index}
+@put("/v1/sources/{name:str}/credential", action="sources")
+async def set_credential(name: str, data: Credential, caller: Caller) -> dict[str, Any]:
+    """What the source is asked with: `user:password`, or a token; null takes it away. It is never shown."""
+    _checked(await find_source(caller.platform.reader, name), name)
+    await give_credential(caller, name, data.credential)
+    return {"source": name, "credential_set_at": (await credentials_set(caller.platform.pool)).get(name)}
 
-    @post("/v1/sources/{name:str}/test", action="sources", status_code=200)
-    async def test_source(name: str, data: Trial, platform: Platform) -> dict[str, Any]:
-        """Send a sample, or what was pasted, through proof and reading. Nothing comes of it, and nothing is kept."""
-        source = required(await find_source(platform.reader, name), name)
-        steps = await try_out(platform, secrets, source, _pasted(data))
-        return {"source": name, "test": True, "ok": all(s.ok for s in steps), "steps": [asdict(s) for s in steps]}
 
-    return [connect_source, rotate_secret, set_credential, disconnect_source, test_source, list_sources, show_source]
+@post("/v1/sources/{name:str}/disconnect", action="sources", status_code=200)
+async def disconnect_source(name: str, data: Disconnection, caller: Caller) -> dict[str, Any]:
+    """Take in nothing more of it. What it sent stays in the inbox until its time is over."""
+    _checked(await find_source(caller.platform.reader, name), name)
+    done = await disconnect(caller, name, data.reason)
+    return {**_document(done.source), "log_index": done.log_index}
+
+
+@post("/v1/sources/{name:str}/test", action="sources", status_code=200)
+async def test_source(name: str, data: Trial, platform: Platform) -> dict[str, Any]:
+    """Send a sample, or what was pasted, through proof and reading. Nothing comes of it, and nothing is kept."""
+    source = required(await find_source(platform.reader, name), name)
+    steps = await try_out(platform, source, _pasted(data))
+    return {"source": name, "test": True, "ok": all(s.ok for s in steps), "steps": [asdict(s) for s in steps]}
 
 
 @get("/v1/sources", action="sources")
@@ -160,3 +159,6 @@ def _pasted(data: Trial) -> Sample | None:
     except ValueError as error:
         raise invalid(f"not base64: {error}", "encode the body's bytes as base64", "/body_base64") from error
     return Sample({name.lower(): value for name, value in data.headers.items()}, body)
+
+
+ROUTES = [connect_source, rotate_secret, set_credential, disconnect_source, test_source, list_sources, show_source]

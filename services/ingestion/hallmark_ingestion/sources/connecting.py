@@ -26,7 +26,6 @@ from registry_core.store.appending import append_batch
 from registry_core.store.connections import Connection
 from registry_core.store.model import Append, Conflict
 from registry_core.store.postgres import read_streams
-from registry_core.store.source_secrets import SourceSecrets
 from registry_core.telemetry import APPENDED
 from registry_core.values import Account as AccountId
 from registry_core.values import Text, Value
@@ -104,7 +103,7 @@ class _MovedError(Exception):
     """The source changed between being read and being changed."""
 
 
-async def connect(caller: Caller, secrets: SourceSecrets, new: NewSource) -> Changed:
+async def connect(caller: Caller, new: NewSource) -> Changed:
     """Again with other values, those hold; its secret stays unless the kind changes or one is given. Raises Problem."""
     if new.kind in KINDS and not new.url:
         fix = "name the server: `--url https://…`; its webhooks are hints, and what is true is asked there"
@@ -118,10 +117,10 @@ async def connect(caller: Caller, secrets: SourceSecrets, new: NewSource) -> Cha
         same = kept and about == (new.kind, new.account, new.url)
         return Change(None if same else event, None if kept else new.secret or made_secret())
 
-    return await _change(caller, secrets, event, plan)
+    return await _change(caller, event, plan)
 
 
-async def rotate(caller: Caller, secrets: SourceSecrets, name: str, rotation: Rotation) -> Changed:
+async def rotate(caller: Caller, name: str, rotation: Rotation) -> Changed:
     """A new secret; the former one is taken for a while, so that nothing is lost on the way. Raises Problem."""
     grace = rotation.grace_seconds
     seconds = caller.platform.settings.source_grace_seconds if grace is None else grace
@@ -132,25 +131,25 @@ async def rotate(caller: Caller, secrets: SourceSecrets, name: str, rotation: Ro
         required(source, name)
         return Change(event, rotation.secret or made_secret(), until)
 
-    return await _change(caller, secrets, event, plan)
+    return await _change(caller, event, plan)
 
 
-async def disconnect(caller: Caller, secrets: SourceSecrets, name: str, reason: str) -> Changed:
+async def disconnect(caller: Caller, name: str, reason: str) -> Changed:
     """Nothing of it is taken any more, and its secrets are gone. Raises Problem."""
     event = SourceDisconnected(source=name, reason=reason, disconnected_by=caller.name)
-    return await _change(caller, secrets, event, lambda source: Change(event if required(source, name) else None))
+    return await _change(caller, event, lambda source: Change(event if required(source, name) else None))
 
 
-async def give_credential(caller: Caller, secrets: SourceSecrets, name: str, text: str | None) -> None:
+async def give_credential(caller: Caller, name: str, text: str | None) -> None:
     """What the source is asked with from now on; None: nothing. Raises Problem."""
     platform = caller.platform
     source = required(await find_source(platform.reader, name), name)
     if source.kind not in KINDS:
         raise invalid(f"a source of the kind {source.kind} is asked nothing", f"those of {', '.join(KINDS)} are")
     if text is None:
-        await secrets.forget_credential(platform.pool, name)
+        await platform.source_secrets.forget_credential(platform.pool, name)
     else:
-        await secrets.keep_credential(platform.pool, name, text, platform.clock())
+        await platform.source_secrets.keep_credential(platform.pool, name, text, platform.clock())
     log.info("credential of a source changed", source=name, by=caller.name, given=text is not None)
 
 
@@ -176,11 +175,11 @@ async def _check_account(caller: Caller, name: str) -> None:
         raise invalid(f"{name} is a person's account", "name a service account: a source is no person", "/account")
 
 
-async def _change(caller: Caller, secrets: SourceSecrets, event: Happening, plan: Plan) -> Changed:
+async def _change(caller: Caller, event: Happening, plan: Plan) -> Changed:
     """`event` is what the request would write: a repeated request is known by it."""
     for _ in range(ATTEMPTS):
         try:
-            source, secret, written = await _attempt(caller, secrets, event, plan)
+            source, secret, written = await _attempt(caller, event, plan)
         except _MovedError:
             continue
         index = await caller.platform.store.wait_sealed(written) if written else None
@@ -188,14 +187,13 @@ async def _change(caller: Caller, secrets: SourceSecrets, event: Happening, plan
     raise conflict(f"the source {event.source} changed all the while", "try again")
 
 
-async def _attempt(
-    caller: Caller, secrets: SourceSecrets, event: Happening, plan: Plan
-) -> tuple[Source, str | None, UUID | None]:
+async def _attempt(caller: Caller, event: Happening, plan: Plan) -> tuple[Source, str | None, UUID | None]:
     """The source as it is then, a new secret to show, and the event that says so."""
     stream = source_stream(event.source)
     made, secret_id = derived_id(caller.seed, stream, 0), derived_id(caller.seed, stream, "secret")
-    now = caller.platform.clock()
-    async with caller.platform.pool.acquire() as connection, connection.transaction():
+    platform = caller.platform
+    secrets, now = platform.source_secrets, platform.clock()
+    async with platform.pool.acquire() as connection, connection.transaction():
         events = (await read_streams(connection, [stream]))[stream]
         source = fold(Source(), events)
         if earlier := next((known for known in events if known.id == made), None):
@@ -212,7 +210,7 @@ async def _attempt(
             former_until = change.former_until or now
             await secrets.replace(connection, event.source, (secret_id, change.secret), now, former_until)
         after = fold(Source(), (await read_streams(connection, [stream]))[stream])
-    caller.platform.store.on_append()
+    platform.store.on_append()
     return after, change.secret, made if change.event else None
 
 

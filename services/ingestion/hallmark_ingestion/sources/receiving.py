@@ -14,7 +14,6 @@ from registry_core import inbox
 from registry_core.inbox import Delivery, Outcome
 from registry_core.service import Platform
 from registry_core.sources import Source, find_source
-from registry_core.store.source_secrets import SourceSecrets
 from registry_core.telemetry import DELIVERIES
 
 from hallmark_ingestion.sources.receivers import RECEIVERS
@@ -52,15 +51,15 @@ class Received:
 
 
 class Receiving:
-    def __init__(self, platform: Platform, secrets: SourceSecrets) -> None:
-        self._platform, self._secrets = platform, secrets
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
 
     async def receive(self, name: str, headers: Mapping[str, str], body: bytes) -> Received | Refused:
         """Once this has returned `Received`, the delivery is durable."""
         now = self._platform.clock()
         source = await find_source(self._platform.reader, name if NAME.fullmatch(name) else "")
         receiver = RECEIVERS[source.kind if source.connected else _STAND_IN]
-        valid = await self._secrets.valid(self._platform.pool, source.source, now)
+        valid = await self._platform.source_secrets.valid(self._platform.pool, source.source, now)
         try:
             proven = receiver.verify(headers, body, valid or (NOBODY,), now)
             check_fresh(proven, receiver.window, now)

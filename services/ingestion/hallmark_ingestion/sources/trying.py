@@ -7,7 +7,6 @@ from datetime import datetime
 from registry_core.problems import Problem
 from registry_core.service import Platform
 from registry_core.sources import ACTION, Source, speaking
-from registry_core.store.source_secrets import SourceSecrets
 
 from hallmark_ingestion.sources.handling import in_words
 from hallmark_ingestion.sources.receivers import RECEIVERS
@@ -28,10 +27,10 @@ class Step:
     detail: str
 
 
-async def try_out(platform: Platform, secrets: SourceSecrets, source: Source, pasted: Sample | None) -> list[Step]:
+async def try_out(platform: Platform, source: Source, pasted: Sample | None) -> list[Step]:
     """What happens to it, step by step, up to the first that fails."""
     receiver, now = RECEIVERS[source.kind], platform.clock()
-    valid = await secrets.valid(platform.pool, source.source, now)
+    valid = await platform.source_secrets.valid(platform.pool, source.source, now)
     sample = pasted or receiver.sample(valid[0], now)
     steps = read_through(receiver, sample, valid, now)
     if steps[-1].ok:
