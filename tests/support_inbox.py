@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from hallmark_ingestion.accounts import identify_accounts
 from registry_core.events import Event, RecordedEvent
 from registry_core.events.governance import AccountCreated, RolesChanged
 from registry_core.identity import account_stream
@@ -35,6 +36,7 @@ class Inbox:
             RolesChanged(account=account, roles=tuple(roles)),
         ]
         await self.platform.store.append(Append(account_stream(account), [new(event) for event in events], ANY))
+        await identify_accounts(self.platform)  # which ingestion does as it starts: now, or at any time
         url = NOWHERE if kind in ("mlflow", "huggingface") else ""
         body = {"name": name, "kind": kind, "account": account, "url": url, "secret": SECRET, **more}
         answer = await self.admin.post("/v1/sources", json=body)

@@ -14,6 +14,7 @@ from registry_core.identity import account_stream
 from registry_core.messaging.jobs import JobRunner
 from registry_core.source_polls import record_poll
 from registry_core.store import ANY, Append
+from registry_core.values import asset_stream
 from support import new, until
 from support_inbox import NOWHERE, Inbox
 from support_sources import (
@@ -312,6 +313,8 @@ async def test_a_replay_of_what_was_taken_brings_nothing_about_again(sources: In
     kind = "sagemaker" if "x-hallmark-secret" in sent.headers else "github"
     await sources.connect(kind)
     found = await sources.deliver(kind, sent)
+    for ref in await sources.platform.store.streams_under("code:"):
+        await until(lambda ref=ref: sources.events(asset_stream(ref)))  # what follows from a registration
     before = await sources.platform.pool.fetchval("select count(*) from log.events")
     for _ in range(2):
         assert (await sources.admin.post(f"/v1/deliveries/{found['id']}/replay")).status_code == 202
