@@ -1,6 +1,7 @@
 """Puts ingestion together."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Final
 
@@ -10,7 +11,7 @@ from registry_core import inbox
 from registry_core.collection import ABANDONED, forget_uploads
 from registry_core.events.versions import DependantAdded, VersionAdded, VersionRegistered
 from registry_core.inbox import HANDLE_DELIVERY
-from registry_core.service import Platform, Service
+from registry_core.service import Background, Platform, Service
 from registry_core.store.connections import TRANSIENT
 
 from hallmark_ingestion.accounts import identify_accounts
@@ -35,22 +36,11 @@ def build(platform: Platform) -> Service:
         await platform.vault.claim()
         await identify_accounts(platform)
 
-    async def sweep_uploads() -> None:
-        """Every replica does; what another one removed is no longer there."""
-        while True:
-            try:
-                await forget_uploads(platform.objects, platform.clock() - ABANDONED)
-            except (BaseError, OSError) as error:
-                log.warning("abandoned uploads stay for now", reason=repr(error))
-            await asyncio.sleep(SWEEP_SECONDS)
+    def forget_abandoned_uploads() -> Awaitable[object]:
+        return forget_uploads(platform.objects, platform.clock() - ABANDONED)
 
-    async def sweep_deliveries() -> None:
-        while True:
-            try:
-                await inbox.prune(platform.pool, platform.clock() - timedelta(days=platform.settings.delivery_days))
-            except TRANSIENT as error:
-                log.warning("old deliveries stay for now", reason=repr(error))
-            await asyncio.sleep(SWEEP_SECONDS)
+    def forget_old_deliveries() -> Awaitable[object]:
+        return inbox.prune(platform.pool, platform.clock() - timedelta(days=platform.settings.delivery_days))
 
     observer = Observer(platform)
     return Service(
@@ -68,6 +58,25 @@ def build(platform: Platform) -> Service:
         },
         inbound={"mlops.events": make_handler(platform)},
         accepts=ACCEPTED,
-        background=[know_persons, sweep_uploads, sweep_deliveries, Poller(platform, observer).run],
+        background=[
+            know_persons,
+            _hourly(forget_abandoned_uploads, (BaseError, OSError), "abandoned uploads stay for now"),
+            _hourly(forget_old_deliveries, TRANSIENT, "old deliveries stay for now"),
+            Poller(platform, observer).run,
+        ],
         ddl=DDL,
     )
+
+
+def _hourly(work: Callable[[], Awaitable[object]], passing: tuple[type[Exception], ...], told: str) -> Background:
+    """Every replica does it; what another one removed is no longer there."""
+
+    async def run() -> None:
+        while True:
+            try:
+                await work()
+            except passing as error:
+                log.warning(told, reason=repr(error))
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    return run
